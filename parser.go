@@ -1,0 +1,542 @@
+package sse
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// An Event is one event of a stream, as dispatched by the blank line that ends
+// it (WHATWG HTML, 9.2.6). Events are comparable with ==.
+type Event struct {
+	Name string // "message" if the stream gave none
+	Data string // the data lines, joined by "\n"
+	ID   string // the last event id in force, which an earlier event may have set
+}
+
+// JSON decodes e.Data into v, as json.Unmarshal does. Its error is a
+// [*DecodeError].
+func (e Event) JSON(v any) error {
+	if err := json.Unmarshal([]byte(e.Data), v); err != nil {
+		return &DecodeError{Event: e, Err: err}
+	}
+	return nil
+}
+
+// A DecodeError is an event whose data is not what the program decodes it as.
+type DecodeError struct {
+	Event Event
+	Err   error // of encoding/json
+}
+
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("sse: data of event %q (id %q) does not decode: %v", e.Event.Name, e.Event.ID, e.Err)
+}
+
+// Unwrap returns e.Err.
+func (e *DecodeError) Unwrap() error { return e.Err }
+
+// ErrTooLong is in the chain of the error that ends a stream with an event, or
+// a single field, of more than MaxEventSize bytes.
+var ErrTooLong = errors.New("sse: event too long")
+
+const (
+	defaultMaxEventSize = 16 << 20
+
+	minBuffer     = 512      // what an idle stream costs
+	maxReadBuffer = 64 << 10 // how far a fast stream alone grows the buffer, and what may stay after a large event
+	maxEmptyReads = 100      // in a row, before io.ErrNoProgress
+	maxShared     = 32 << 10 // larger events get strings of their own for name and id, so that these do not pin the data
+)
+
+// A Parser reads events from a stream of bytes, exactly as WHATWG HTML, 9.2.5
+// and 9.2.6, say: UTF-8 with replacement, one leading byte order mark dropped,
+// lines ended by LF, CR or CRLF. It needs no HTTP.
+//
+// An event is returned as soon as its last byte is read; memory is bounded by
+// MaxEventSize, whatever the stream holds; an event costs one allocation,
+// which its three strings share (two or three if it is larger than 32 KiB). A
+// Parser must not be used by two goroutines at once.
+type Parser struct {
+	// MaxEventSize bounds, in received bytes, the data of one event, each of
+	// its lines charged one byte more, and the value of any single field. 0
+	// means 16 MiB; negative is an error. Set it before the first Next.
+	MaxEventSize int
+	// OnComment, if not nil, is called with the text after the colon of each
+	// comment line, unchanged, cut to MaxEventSize bytes. Set it before the
+	// first Next.
+	OnComment func(text string)
+
+	r       io.Reader
+	err     error // what ended the stream; every later Next returns it
+	readErr error // of r, due when the bytes before it are parsed
+
+	buf      []byte
+	pos, end int    // buf[pos:end] is not parsed yet
+	seen     int    // buf[pos:seen] is known to hold no LF
+	cr       int    // the first CR in buf[pos:end], or end
+	begun    bool   // the question of the byte order mark is settled
+	afterCR  bool   // the last line ended with the last byte read, a CR: an LF now belongs to it
+	dropLine bool   // what is left of this line is of no interest
+	cut      []byte // what OnComment will get of a dropped line
+	filled   bool   // the last Read filled the buffer: a larger one would be put to use
+
+	// The event under assembly (the three buffers of 9.2.6).
+	name     []byte
+	id       []byte
+	hasID    bool
+	data     []byte // in buf if borrowed, else in joined
+	borrowed bool
+	lines    int // data lines so far
+	size     int // what they are charged
+
+	joined   []byte // backs data that is not borrowed
+	lastID   string
+	lastName string
+	carried  bool // an id, other than an empty one, took effect on this connection
+	retry    time.Duration
+	hasRetry bool
+}
+
+// NewParser returns a Parser that reads from r, in reads of 512 bytes to
+// 64 KiB.
+func NewParser(r io.Reader) *Parser { return &Parser{r: r} }
+
+// Reset makes p read a new connection's stream from r. The last event id and
+// the reconnection time stay; an unfinished event, and the state of lines and
+// characters, is forgotten.
+func (p *Parser) Reset(r io.Reader) {
+	*p = Parser{
+		MaxEventSize: p.MaxEventSize, OnComment: p.OnComment, r: r,
+		buf: p.buf, name: p.name[:0], id: p.id[:0], joined: p.joined,
+		lastID: p.lastID, lastName: p.lastName, retry: p.retry, hasRetry: p.hasRetry,
+	}
+}
+
+// Next returns the next event. At the end of the stream it returns io.EOF, and
+// an event that the end cut off is discarded; an error of the reader is
+// returned as it is; an event over MaxEventSize is an [ErrTooLong]. Once Next
+// has returned an error it returns that error until Reset.
+func (p *Parser) Next() (Event, error) {
+	if err := p.advance(); err != nil {
+		return Event{}, err
+	}
+	return p.event(), nil
+}
+
+// All returns an iterator over the events that are left. It ends silently at
+// the end of the stream; any other error is yielded, and ends it. A loop that
+// was left may be taken up again with another.
+func (p *Parser) All() iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for {
+			ev, err := p.Next()
+			if err == io.EOF || !yield(ev, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// LastEventID returns the last event id in force: what the last id field set
+// whose block was complete, also if that block dispatched no event.
+func (p *Parser) LastEventID() string { return p.lastID }
+
+// SetLastEventID sets what an earlier connection ended with. Call it before
+// the first Next.
+func (p *Parser) SetLastEventID(id string) { p.lastID = id }
+
+// Retry returns the reconnection time that the stream set last, and whether it
+// set one. A value beyond what a time.Duration holds is clamped.
+func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.hasRetry }
+
+// advance parses up to the blank line that dispatches the next event.
+func (p *Parser) advance() error {
+	for p.err == nil {
+		line, ok := p.line()
+		switch {
+		case !ok:
+			p.err = p.fill()
+		case p.dropLine:
+			p.endDropped()
+		case len(line) > 0:
+			p.err = p.field(line)
+		case p.dispatch():
+			return nil
+		}
+	}
+	return p.err
+}
+
+// line returns the next line without its end, and false if it is not complete.
+// A CR ends a line at once, before it is known whether an LF follows.
+func (p *Parser) line() (line []byte, ok bool) {
+	if !p.begun && !p.begin() {
+		return nil, false
+	}
+	if p.afterCR && p.pos < p.end {
+		p.afterCR = false
+		if p.buf[p.pos] == '\n' {
+			p.pos++
+			p.seen = p.pos
+		}
+	}
+	start := p.pos
+	if i := bytes.IndexByte(p.buf[p.seen:p.cr], '\n'); i >= 0 {
+		line = p.buf[start : p.seen+i]
+		p.pos = p.seen + i + 1
+		p.seen = p.pos
+		return line, true
+	}
+	p.seen = p.cr
+	if p.cr == p.end {
+		return nil, false
+	}
+	line = p.buf[start:p.cr]
+	p.pos = p.cr + 1
+	if p.pos == p.end {
+		p.afterCR = true
+	} else if p.buf[p.pos] == '\n' {
+		p.pos++
+	}
+	p.seen = p.pos
+	p.cr = p.nextCR(p.pos)
+	return line, true
+}
+
+func (p *Parser) nextCR(from int) int {
+	if i := bytes.IndexByte(p.buf[from:p.end], '\r'); i >= 0 {
+		return from + i
+	}
+	return p.end
+}
+
+// begin drops the byte order mark and reports whether enough bytes are there
+// to know that there is one or none.
+func (p *Parser) begin() bool {
+	const mark = "\uFEFF"
+	b := p.buf[p.pos:p.end]
+	if len(b) < len(mark) && strings.HasPrefix(mark, string(b)) {
+		return false
+	}
+	if bytes.HasPrefix(b, []byte(mark)) {
+		p.pos += len(mark)
+		p.seen = p.pos
+	}
+	p.begun = true
+	return true
+}
+
+// field interprets one line that is not blank.
+func (p *Parser) field(line []byte) error {
+	if line[0] == ':' {
+		p.comment(line[1:])
+		return nil
+	}
+	name, value := splitField(line)
+	if !p.fits(name, value) {
+		return p.tooLong()
+	}
+	switch string(name) {
+	case "data":
+		p.addData(value)
+	case "event":
+		p.name = appendUTF8(p.name[:0], value)
+	case "id":
+		if bytes.IndexByte(value, 0) < 0 {
+			p.id = appendUTF8(p.id[:0], value)
+			p.hasID = true
+		}
+	case "retry":
+		if d, ok := parseRetry(value); ok {
+			p.retry, p.hasRetry = d, true
+		}
+	}
+	return nil
+}
+
+// splitField splits a line at its first colon and drops one space after it.
+func splitField(line []byte) (name, value []byte) {
+	i := bytes.IndexByte(line, ':')
+	if i < 0 {
+		return line, nil
+	}
+	name, value = line[:i], line[i+1:]
+	if len(value) > 0 && value[0] == ' ' {
+		value = value[1:]
+	}
+	return name, value
+}
+
+func isField(name []byte) bool {
+	switch string(name) {
+	case "data", "event", "id", "retry":
+		return true
+	}
+	return false
+}
+
+// fits reports whether the value, or the part of it that is there already,
+// keeps within MaxEventSize.
+func (p *Parser) fits(name, value []byte) bool {
+	if string(name) == "data" {
+		return p.size+len(value)+1 <= p.limit()
+	}
+	return len(value) <= p.limit() || !isField(name)
+}
+
+func (p *Parser) limit() int {
+	if p.MaxEventSize == 0 {
+		return defaultMaxEventSize
+	}
+	return min(p.MaxEventSize, math.MaxInt/4) // so that no sum with it overflows
+}
+
+func (p *Parser) tooLong() error {
+	return fmt.Errorf("%w: larger than %s (Options.MaxEventSize, Parser.MaxEventSize)", ErrTooLong, byteSize(p.limit()))
+}
+
+// addData appends one data line. The first one stays where it was read, which
+// for most events is all there is to do.
+func (p *Parser) addData(value []byte) {
+	p.size += len(value) + 1
+	p.lines++
+	if p.lines == 1 && utf8.Valid(value) {
+		p.data, p.borrowed = value, true
+		return
+	}
+	if p.lines > 1 {
+		p.own()
+		p.joined = append(p.joined, '\n')
+	}
+	p.joined = appendUTF8(p.joined, value)
+	p.data = p.joined
+}
+
+// own moves borrowed data out of the read buffer, which is about to be reused.
+func (p *Parser) own() {
+	if p.borrowed {
+		p.joined = append(p.joined[:0], p.data...)
+		p.data, p.borrowed = p.joined, false
+	}
+}
+
+// endDropped ends a line of which partial kept nothing, or the beginning of a
+// comment.
+func (p *Parser) endDropped() {
+	p.dropLine = false
+	if p.cut != nil {
+		p.comment(p.cut)
+		p.cut = nil
+	}
+}
+
+func (p *Parser) comment(text []byte) {
+	if p.OnComment == nil {
+		return
+	}
+	text = text[:min(len(text), p.limit())]
+	p.OnComment(string(appendUTF8(nil, text)))
+}
+
+// dispatch ends a block: its id takes effect, and it reports whether the block
+// makes an event, which is the case if it has a data line, be it empty.
+func (p *Parser) dispatch() bool {
+	if p.lines > 0 {
+		return true
+	}
+	if p.hasID && string(p.id) != p.lastID {
+		p.lastID = string(p.id)
+	}
+	p.clear()
+	return false
+}
+
+// event returns the dispatched block as an event and forgets the block. Its
+// new strings are cut from one allocation, unless they are so large that a
+// kept name or id would pin too much.
+func (p *Parser) event() Event {
+	newName := len(p.name) > 0 && string(p.name) != p.lastName
+	newID := p.hasID && string(p.id) != p.lastID
+	size := len(p.data)
+	if newName {
+		size += len(p.name)
+	}
+	if newID {
+		size += len(p.id)
+	}
+	var ev Event
+	if size > maxShared {
+		ev.Data = string(p.data)
+		if newName {
+			p.lastName = string(p.name)
+		}
+		if newID {
+			p.lastID = string(p.id)
+		}
+	} else {
+		var b strings.Builder
+		b.Grow(size)
+		b.Write(p.data)
+		if newName {
+			b.Write(p.name)
+		}
+		if newID {
+			b.Write(p.id)
+		}
+		s := b.String()
+		ev.Data, s = s[:len(p.data)], s[len(p.data):]
+		if newName {
+			p.lastName, s = s[:len(p.name)], s[len(p.name):]
+		}
+		if newID {
+			p.lastID = s
+		}
+	}
+	ev.Name, ev.ID = "message", p.lastID
+	if len(p.name) > 0 {
+		ev.Name = p.lastName
+	}
+	p.clear()
+	return ev
+}
+
+// clear forgets the block, and large buffers with it.
+func (p *Parser) clear() {
+	p.carried = p.carried || len(p.id) > 0
+	p.name, p.id, p.joined = reuse(p.name), reuse(p.id), reuse(p.joined)
+	p.hasID, p.data, p.borrowed, p.lines, p.size = false, nil, false, 0, 0
+}
+
+func reuse(b []byte) []byte {
+	if cap(b) > maxReadBuffer {
+		return nil
+	}
+	return b[:0]
+}
+
+// parseRetry reads the value of a retry field: ASCII digits only, milliseconds.
+func parseRetry(value []byte) (time.Duration, bool) {
+	// Clamped before the multiplication, which would wrap to a negative time.
+	const limit = math.MaxInt64 / int64(time.Millisecond)
+	var ms int64
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		ms = min(ms*10+int64(c-'0'), limit)
+	}
+	return time.Duration(ms) * time.Millisecond, len(value) > 0
+}
+
+// fill reads more bytes behind those that are not parsed yet. It is called
+// when no complete line is left.
+func (p *Parser) fill() error {
+	if p.MaxEventSize < 0 {
+		return fmt.Errorf("sse: Parser.MaxEventSize is %d, want 0 or more", p.MaxEventSize)
+	}
+	if err := p.partial(); err != nil {
+		return err
+	}
+	if p.readErr != nil {
+		return p.readErr
+	}
+	p.makeRoom()
+	for range maxEmptyReads {
+		n, err := p.r.Read(p.buf[p.end:])
+		if n > 0 {
+			p.readErr = err // it belongs behind the bytes
+			p.filled = p.end+n == len(p.buf)
+			from := p.end
+			p.end += n
+			p.cr = p.nextCR(from)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// partial judges the line that is not complete: one that is over the limit
+// ends the stream now, and one that is of no interest is not kept.
+func (p *Parser) partial() error {
+	part := p.buf[p.pos:p.end]
+	switch {
+	case len(part) == 0 || !p.begun:
+		return nil
+	case p.dropLine:
+	case part[0] == ':':
+		if p.OnComment != nil {
+			if len(part)-1 <= p.limit() {
+				return nil
+			}
+			p.cut = append([]byte{}, part[1:1+p.limit()]...)
+		}
+	default:
+		name, value := splitField(part)
+		if len(name) == len(part) && len(name) <= len("event") {
+			return nil // it may yet become the name of a field
+		}
+		if len(name) < len(part) && isField(name) {
+			if !p.fits(name, value) {
+				return p.tooLong()
+			}
+			return nil
+		}
+	}
+	p.dropLine = true
+	p.pos, p.seen, p.cr = p.end, p.end, p.end
+	return nil
+}
+
+// makeRoom sees to free space behind buf[pos:end], by moving the unread bytes
+// down or into another buffer. The buffer grows for a long line, up to what
+// MaxEventSize needs, and for a fast stream, up to maxReadBuffer; it shrinks
+// when what made it large is gone. Each byte is moved a bounded number of
+// times, whatever the size of the reads.
+func (p *Parser) makeRoom() {
+	unread, size := p.end-p.pos, len(p.buf)
+	free := size - p.end
+	if unread > 0 && free > 0 && (p.pos == 0 || free >= size/8) {
+		return
+	}
+	p.own()
+	want := max(size, minBuffer)
+	switch most := p.limit() + minBuffer; {
+	case unread > size/2 && size < most:
+		want = 2 * size
+		if want > most/2 {
+			want = most
+		}
+	case p.filled && size < maxReadBuffer:
+		want = max(2*size, minBuffer)
+	case size > maxReadBuffer && unread < maxReadBuffer/2:
+		want = maxReadBuffer
+	}
+	buf := p.buf
+	if want != size {
+		buf = make([]byte, want)
+	}
+	copy(buf, p.buf[p.pos:p.end])
+	p.buf, p.cr, p.seen, p.pos, p.end = buf, p.cr-p.pos, p.seen-p.pos, 0, unread
+}
+
+// byteSize writes a limit as people do.
+func byteSize(n int) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
