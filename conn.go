@@ -1,0 +1,241 @@
+package sse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// A conn is one attempt and the connection it leads to.
+type conn struct {
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	idle     *idleTimer
+	method   string
+	resp     *http.Response // accepted, or nil
+	body     io.Reader
+	openedAt time.Time
+	brought  bool // an event
+	events   uint64
+}
+
+func (c *conn) open() bool { return !c.openedAt.IsZero() }
+
+// cause returns why the connection was ended if somebody ended it, else err.
+func (c *conn) cause(err error) error {
+	cause := context.Cause(c.ctx)
+	if cause == nil || cause == errSlowRefusal { //nolint:errorlint // itself
+		return err
+	}
+	return cause
+}
+
+// head returns what there is of a response, if err says that there is one.
+func (c *conn) head(err error) (status int, text string, h http.Header) {
+	if c.resp != nil {
+		return c.resp.StatusCode, statusText(c.resp), c.resp.Header
+	}
+	var refused *ResponseError
+	if errors.As(err, &refused) { // a redirect
+		return refused.Status, refused.StatusText, refused.Header
+	}
+	return 0, "", nil
+}
+
+const (
+	maxRefusalBody  = 4 << 10
+	maxRefusalDelay = 5 * time.Second
+)
+
+var errSlowRefusal = errors.New("sse: the body of a refusal takes too long")
+
+// connect makes one attempt, up to the call of OnOpen.
+func (s *EventSource) connect() error {
+	ctx, cancel := context.WithCancelCause(s.life)
+	c := &conn{ctx: ctx, cancel: cancel, method: s.o.Method, idle: newIdleTimer(s.o.IdleTimeout, cancel)}
+	s.conn = c
+	s.mu.Lock()
+	s.state = Connecting
+	s.cancel = cancel
+	s.reconnect = false // this is what it asked for
+	s.mu.Unlock()
+	if s.invalid != nil {
+		return s.invalid
+	}
+	if err := s.exchange(c); err != nil {
+		return c.cause(err)
+	}
+	lastEventID := s.LastEventID()
+	s.parser.Reset(c.body)
+	s.parser.SetLastEventID(lastEventID)
+	s.seenID = lastEventID
+
+	c.openedAt = time.Now()
+	s.mu.Lock()
+	s.state = Open
+	s.stats.Opens++
+	first := s.stats.Opens == 1
+	s.mu.Unlock()
+	ev := OpenEvent{
+		Status: c.resp.StatusCode, StatusText: statusText(c.resp), Header: c.resp.Header,
+		Attempt: s.attempts, LastEventID: lastEventID,
+	}
+	s.logOpen(ev)
+	if s.o.OnOpen != nil {
+		s.o.OnOpen(ev)
+	}
+	if first {
+		close(s.opened)
+	}
+	return nil
+}
+
+// exchange sends the request and checks the response.
+func (s *EventSource) exchange(c *conn) error {
+	if err := s.loadCursor(c.ctx); err != nil {
+		return err
+	}
+	req, err := s.request(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.method = cmpMethod(req.Method)
+	resp, err := s.client.send(req, c.cancel, c.idle)
+	if err != nil {
+		return err
+	}
+	c.resp = resp
+	err = s.o.CheckResponse(resp)
+	if err == nil {
+		c.body, err = decodeBody(resp, &stream{s, c})
+	}
+	if err != nil {
+		c.readRefusal(err)
+		if resp.StatusCode == http.StatusNoContent && errors.Is(err, ErrStatus) {
+			return io.EOF // no failure: the server says stop
+		}
+	}
+	return err
+}
+
+// request returns the request of the next attempt, prepared and checked.
+func (s *EventSource) request(ctx context.Context) (*http.Request, error) {
+	req, err := s.newRequest(ctx, s.LastEventID())
+	if err != nil {
+		return nil, Permanent(fmt.Errorf("sse: %w", err))
+	}
+	if s.client.Prepare != nil {
+		if err := s.client.Prepare(req, s.prev); err != nil {
+			return nil, fmt.Errorf("sse: Client.Prepare: %w", err)
+		}
+	}
+	if s.o.Prepare != nil {
+		if err := s.o.Prepare(req, s.prev); err != nil {
+			return nil, fmt.Errorf("sse: Options.Prepare: %w", err)
+		}
+	}
+	if err := checkRequest(req); err != nil {
+		return nil, Permanent(fmt.Errorf("sse: %w", err))
+	}
+	// A silent HTTP/2 connection would be handed out by the pool for ever;
+	// this makes it retire. Closing idle connections would not, as other
+	// streams may sit on it.
+	req.Close = req.Close || s.retire
+	s.retire = false
+	return req, nil
+}
+
+// readRefusal keeps the beginning of the body of a refused response.
+func (c *conn) readRefusal(err error) {
+	var refused *ResponseError
+	if errors.As(err, &refused) && refused.Body == nil {
+		timer := time.AfterFunc(maxRefusalDelay, func() { c.cancel(errSlowRefusal) })
+		defer timer.Stop()
+		refused.Body, _ = io.ReadAll(io.LimitReader(c.resp.Body, maxRefusalBody))
+	}
+	c.resp.Body.Close()
+}
+
+// drop lets go of the connection, if there is one.
+func (s *EventSource) drop() {
+	c := s.conn
+	if c == nil {
+		return
+	}
+	s.conn = nil
+	c.idle.stop()
+	c.cancel(ErrClosed)
+	if c.resp != nil {
+		c.resp.Body.Close()
+	}
+}
+
+// A stream is the body of an accepted response, watched.
+type stream struct {
+	source *EventSource
+	conn   *conn
+}
+
+func (r *stream) Read(b []byte) (int, error) {
+	s := r.source
+	// The parser asks for more when all it had is handed over. What is left is
+	// an id whose block dispatched no event.
+	s.noteID()
+	r.conn.idle.wait()
+	n, err := r.conn.resp.Body.Read(b)
+	r.conn.idle.rest()
+	if n > 0 {
+		s.mu.Lock()
+		s.stats.Bytes += uint64(n)
+		s.stats.LastByte = time.Now()
+		s.mu.Unlock()
+	}
+	return n, err
+}
+
+// target is the source's address as it may be shown.
+func (s *EventSource) target() string {
+	u, err := parseURL(s.url)
+	if err != nil {
+		return redactText(s.url)
+	}
+	return redactURL(u)
+}
+
+// String names the source, its state and its last event id.
+func (s *EventSource) String() string {
+	return fmt.Sprintf("sse.EventSource(%s %s, %v, last event id %q)", s.o.Method, s.target(), s.State(), s.LastEventID())
+}
+
+// Format prints String for every verb.
+func (s *EventSource) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
+
+// LogValue returns String.
+func (s *EventSource) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+func (s *EventSource) logOpen(ev OpenEvent) {
+	if l := s.client.Logger; l != nil {
+		l.LogAttrs(s.life, slog.LevelInfo, "sse: open", slog.String("url", s.target()), slog.Any("open", ev))
+	}
+}
+
+func (s *EventSource) logClose(ev CloseEvent, d *decision) {
+	l := s.client.Logger
+	if l == nil {
+		return
+	}
+	level, next := slog.LevelInfo, slog.String("next", "connect")
+	if !d.again {
+		next = slog.String("next", "nothing")
+		if !ev.IsLocal && ev.Err != io.EOF { //nolint:errorlint // itself
+			level = slog.LevelError
+		}
+	} else if ev.Err != io.EOF { //nolint:errorlint
+		level = slog.LevelWarn
+	}
+	l.LogAttrs(s.life, level, "sse: close", slog.String("url", s.target()), slog.Any("close", ev), next, slog.Duration("in", d.delay))
+}

@@ -1,0 +1,163 @@
+package sse
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// close ends the connection or attempt for the reason err, lets OnClose
+// decide, and waits if that asked for another attempt.
+func (s *EventSource) close(err error) {
+	ev, scheduled := s.closeEvent(err)
+	s.drop()
+	d := &decision{source: s, dead: ev.IsLocal || s.invalid != nil}
+	ev.ConnectAfter = d.connect
+	ev.Connect = func() {
+		if scheduled {
+			d.connect(ev.Delay)
+		}
+	}
+	s.prev = ev
+
+	s.mu.Lock()
+	s.state = Connecting
+	s.deciding = d
+	s.stats.Closes++
+	s.mu.Unlock()
+	s.o.OnClose(ev)
+	s.mu.Lock()
+	s.deciding = nil
+	s.mu.Unlock()
+
+	s.logClose(ev, d)
+	if d.again {
+		s.wait(d.delay)
+		return
+	}
+	s.ended = true
+	s.mu.Lock()
+	s.err, s.failure = s.verdict(ev, scheduled)
+	s.mu.Unlock()
+}
+
+// closeEvent describes the end of the connection or attempt, and reports
+// whether the schedule has a delay for the next one.
+func (s *EventSource) closeEvent(err error) (ev CloseEvent, scheduled bool) {
+	ev = CloseEvent{Err: err, Method: s.o.Method, LastEventID: s.LastEventID(), Resumable: true, Attempt: s.attempts}
+	progress := false
+	c := s.conn
+	if c != nil {
+		ev.Method, ev.Events = c.method, c.events
+		ev.Resumable = idempotent(c.method) || !c.brought || s.parser.carried && s.seenID != "" && checkID(s.seenID) == nil
+		ev.Status, ev.StatusText, ev.Header = c.head(err)
+		progress = c.brought || c.open() && time.Since(c.openedAt) >= progressAfter
+	}
+	if end, ok := err.(*localEnd); ok { //nolint:errorlint // never wrapped
+		ev.IsLocal, ev.Err = true, end.reason
+		s.mu.Lock()
+		ev.Final = s.final
+		s.mu.Unlock()
+		return ev, false
+	}
+	s.retire = errors.Is(err, ErrIdle) && (c.resp == nil || c.resp.ProtoMajor > 1)
+	if progress {
+		s.attempts = 0
+		s.schedule.reset()
+	} else {
+		s.attempts++
+	}
+	ev.Attempt = s.attempts
+	if s.invalid != nil {
+		return ev, false
+	}
+	retry, after := time.Duration(-1), time.Duration(0)
+	if d, ok := s.parser.Retry(); ok {
+		retry = d
+	}
+	if !c.open() {
+		after = retryAfter(ev.Header, time.Now())
+	}
+	ev.Delay, scheduled = s.schedule.next(retry, after)
+	ev.Retriable = scheduled && s.o.Retry.Retriable(ev)
+	return ev, scheduled
+}
+
+// verdict returns what Err says of a source that ended with ev, and what its
+// loops yield. mu is held.
+func (s *EventSource) verdict(ev CloseEvent, scheduled bool) (err, failure error) {
+	resumed := ev
+	resumed.Resumable = true
+	switch {
+	case ev.IsLocal && ev.Err == ErrClosed: //nolint:errorlint // a context's cause may wrap anything
+		return ev.Err, nil
+	case ev.Err == io.EOF: //nolint:errorlint // itself
+		if s.o.EndOn != nil && ev.Status != http.StatusNoContent {
+			failure = fmt.Errorf("sse: stream ended before EndOn: %w", io.ErrUnexpectedEOF)
+		}
+		return ev.Err, failure
+	case ev.IsLocal || s.invalid != nil:
+		err = ev.Err
+	case !scheduled:
+		err = fmt.Errorf("sse: gave up after %s, the schedule of Options.Retry has run out: %w", count(uint64(ev.Attempt), "failed attempt"), ev.Err)
+	case s.defaultPolicy && !ev.Resumable && DefaultRetriable(resumed):
+		err = fmt.Errorf("sse: not repeated: %s without event ids cannot be resumed (set Options.Retry or OnClose): %w", ev.Method, ev.Err)
+	default:
+		err = ev.Err
+	}
+	return err, err
+}
+
+// wait waits for the next attempt to be due, or for what makes it pointless
+// or urgent.
+func (s *EventSource) wait(delay time.Duration) {
+	if delay <= 0 {
+		return
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return
+		case <-s.life.Done():
+			return
+		case <-s.wake:
+			s.mu.Lock()
+			urgent := s.reconnect // else an old call's
+			s.mu.Unlock()
+			if urgent {
+				return
+			}
+		}
+	}
+}
+
+// A decision is what OnClose makes of one CloseEvent. The source's mu guards
+// it.
+type decision struct {
+	source *EventSource
+	dead   bool // nothing can follow
+	again  bool
+	delay  time.Duration
+}
+
+func (d *decision) connect(delay time.Duration) {
+	s := d.source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deciding == d {
+		d.set(delay)
+	} else if !d.dead && s.state != Closed {
+		s.late = true
+	}
+}
+
+func (d *decision) set(delay time.Duration) {
+	if !d.dead {
+		d.again, d.delay = true, max(delay, 0)
+	}
+}
+

@@ -1,0 +1,484 @@
+package sse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// State is the state of a source.
+type State int
+
+const (
+	Idle       State = iota // not consumed yet
+	Connecting              // making a connection, or waiting to
+	Open                    // reading events
+	Closed                  // ended for good
+)
+
+// String returns the state's name.
+func (s State) String() string {
+	switch s {
+	case Idle:
+		return "Idle"
+	case Connecting:
+		return "Connecting"
+	case Open:
+		return "Open"
+	case Closed:
+		return "Closed"
+	}
+	return fmt.Sprintf("State(%d)", int(s))
+}
+
+// Stats counts what a source did. Bytes are those of response bodies, as
+// received; times are zero while there was nothing.
+type Stats struct {
+	Events   uint64 // handed over
+	Bytes    uint64
+	Opens    uint64
+	Closes   uint64 // calls of OnClose
+	Dropped  uint64 // by DropOldest and DropNewest, over all selections
+	LastByte time.Time
+	// LastEvent is when the last byte of the last event came.
+	LastEvent time.Time
+}
+
+// An EventSource reads one event stream across as many connections as it
+// takes. Make one with [Source] or a method of [Client]. All its methods may
+// be called by any goroutine.
+//
+// What it does is one state machine, run by one goroutine at a time: run, or a
+// lone loop over All (see inline.go). That goroutine owns the fields from conn
+// on; mu guards those above.
+type EventSource struct {
+	client  *Client
+	url     string
+	o       Options // with defaults
+	invalid error   // of url or options: no attempt can succeed
+
+	defaultPolicy bool // DefaultRetriable decides Retriable
+
+	life    context.Context // ends with the source; every attempt's context is its child
+	kill    context.CancelCauseFunc
+	release func() bool // unhooks the caller's context
+	opened  chan struct{}
+	done    chan struct{}
+	wake    chan struct{} // Reconnect during the wait for an attempt
+
+	mu         sync.Mutex
+	state      State
+	stopping   error                   // a *localEnd, once this side ends it
+	final      *Event                  // the event EndOn named
+	err        error                   // once ended
+	failure    error                   // what loops yield; nil if they end silently
+	runner     runner                  // who runs the source
+	started    bool                    // something asked for it to be opened
+	consumed   bool                    // something asked for its events
+	reconnect  bool                    // Reconnect was called
+	cancel     context.CancelCauseFunc // ends the attempt or connection
+	deciding   *decision               // OnClose is running
+	late       bool                    // Connect was called when no OnClose was running
+	handing    bool                    // an event is being handed over to selections
+	ending     []*Selection            // stopped meanwhile
+	selections []*Selection
+	left       bool       // a loop over All was left
+	lone       *Selection // of the loop that runs the source, or lets it rest while its body runs
+	slow       slowWatch
+	resumeID   string
+	stats      Stats
+
+	conn     *conn // nil between connections
+	parser   Parser
+	schedule schedule
+	loaded   bool   // the cursor was loaded
+	seenID   string // the parser's last event id when it was looked at last
+	attempts int    // failed attempts since the last progress
+	retire   bool   // the next request must retire the connection it lands on
+	prev     CloseEvent
+	ended    bool
+	pending  *Event // read by a loop, to be handed over by run
+}
+
+// runner is who runs the source.
+type runner int
+
+const (
+	nobody    runner = iota // not started, or at rest
+	goroutine               // run
+	loop                    // a lone loop over All
+)
+
+func newSource(ctx context.Context, c *Client, url string, o Options) *EventSource {
+	s := &EventSource{
+		client: c,
+		url:    url,
+		o:      o.withDefaults(),
+
+		defaultPolicy: o.Retry.Retriable == nil,
+
+		opened: make(chan struct{}),
+		done:   make(chan struct{}),
+		wake:   make(chan struct{}, 1),
+	}
+	_, err := parseURL(url)
+	if err = cmp.Or(err, o.check(), c.check()); err != nil {
+		s.invalid = Permanent(fmt.Errorf("sse: %w", err))
+	}
+	if s.resumeID = o.LastEventID; s.resumeID == "" {
+		s.resumeID = presetID(c.Header, o.Header)
+	}
+	s.parser.MaxEventSize = max(o.MaxEventSize, 0)
+	s.parser.OnComment = o.OnComment
+	s.schedule.policy = s.o.Retry
+	// The end of the caller's context must show as what it is and never as a
+	// cut connection, so it closes the source, which ends its own context.
+	s.life, s.kill = context.WithCancelCause(context.WithoutCancel(ctx))
+	s.release = context.AfterFunc(ctx, func() { s.stop(context.Cause(ctx), nil) })
+	return s
+}
+
+// Open starts the source and waits. It returns nil as soon as, or if ever, a
+// response was accepted; otherwise, once the source has ended, what Err
+// returns, or the cause of ctx, which does not end the source. After the head
+// nothing is read until something consumes events, or right away if OnEvent,
+// OnComment or EndOn is set.
+func (s *EventSource) Open(ctx context.Context) error {
+	s.begin(false)
+	select {
+	case <-s.opened:
+		return nil
+	default:
+	}
+	select {
+	case <-s.opened:
+		return nil
+	case <-s.done:
+		select {
+		case <-s.opened:
+			return nil
+		default:
+			return s.Err()
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Run starts the source, waits for its end and returns Err. It is for sources
+// whose events go to OnEvent.
+func (s *EventSource) Run() error {
+	s.begin(true)
+	<-s.done
+	return s.Err()
+}
+
+// Close ends the source. It never blocks and may be called at any moment, any
+// number of times, also by a hook. What the source is doing ends at once; a
+// hook that is running is waited for. One more CloseEvent follows, IsLocal,
+// unless an OnClose is running that has not called Connect. Queued events can
+// still be received. A Close by a consumer that has read the server's last
+// event cancels the reconnect if its delay is not over; EndOn, or OnEvent
+// calling Close, rules it out.
+func (s *EventSource) Close() { s.stop(ErrClosed, nil) }
+
+func (s *EventSource) stop(reason error, final *Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping != nil || s.state == Closed {
+		return
+	}
+	s.stopping, s.final = &localEnd{reason}, final
+	s.kill(s.stopping)
+	s.kick()
+}
+
+// Reconnect finishes the hand-over in progress, drops the connection, or the
+// wait for one, and connects at once. It is no close: OnClose is not called.
+// During OnClose it is ConnectAfter(0). It does nothing on a source that was
+// not started or has ended.
+func (s *EventSource) Reconnect() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == Idle || s.state == Closed || s.stopping != nil:
+	case s.deciding != nil:
+		s.deciding.set(0)
+	default:
+		s.reconnect = true
+		if s.cancel != nil {
+			s.cancel(errReconnect)
+		}
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+		s.kick()
+	}
+}
+
+// Done returns a channel that is closed when the last hook has returned and
+// the goroutine is gone.
+func (s *EventSource) Done() <-chan struct{} { return s.done }
+
+// Err returns nil while the source lives. Then it returns ErrClosed, the cause
+// of the context, or the last close's Err, wrapped where the policy has
+// something to add: io.EOF itself for a clean end or a 204.
+func (s *EventSource) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// State returns what the source is doing.
+func (s *EventSource) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// LastEventID returns what the next request would carry as Last-Event-ID: the
+// id of the last event that was handed over.
+func (s *EventSource) LastEventID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resumeID
+}
+
+// Stats returns one consistent snapshot.
+func (s *EventSource) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+// begin is start for callers that do not hold mu.
+func (s *EventSource) begin(consume bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start(consume)
+}
+
+// start notes that the source is wanted, and whether its events are. mu is
+// held.
+func (s *EventSource) start(consume bool) {
+	s.started = true
+	s.consumed = s.consumed || consume
+	s.kick()
+}
+
+// kick starts run if there is something to do that nobody does. mu is held.
+func (s *EventSource) kick() {
+	if s.runner != nobody || s.state == Closed {
+		return
+	}
+	s.lone = nil // a loop whose body runs must do with its queue from now on
+	if s.stopping == nil && !s.reconnect && s.resting() {
+		return
+	}
+	s.runner = goroutine
+	go s.run()
+}
+
+// resting reports whether there is nothing to do until somebody asks for it.
+// mu is held.
+func (s *EventSource) resting() bool {
+	return !s.started || s.state == Open && !s.consumed && s.o.OnEvent == nil && s.o.OnComment == nil && s.o.EndOn == nil
+}
+
+// run runs the source on a goroutine of its own, until it has ended or rests.
+func (s *EventSource) run() {
+	got := atEnd // also if a hook calls runtime.Goexit
+	defer func() {
+		if got == atEnd {
+			s.finish()
+		}
+	}()
+	if ev := s.pending; ev != nil {
+		s.pending = nil
+		s.handOver(*ev)
+	}
+	for {
+		var ev Event
+		if ev, got = s.next(); got != gotEvent {
+			return
+		}
+		got = atEnd
+		s.handOver(ev)
+	}
+}
+
+// outcome is what next came to.
+type outcome int
+
+const (
+	gotEvent outcome = iota // to be handed over
+	atRest                  // nothing to do until kick
+	atEnd                   // finish has to be called
+)
+
+// next runs the source up to the next event that is to be handed over.
+//
+//	Idle -> Connecting -> Open -> Closed
+//	          ^   |        |
+//	          |   v        v
+//	          '-- close: OnClose decides, wait
+func (s *EventSource) next() (Event, outcome) {
+	for !s.ended {
+		ev, ok, err := s.step()
+		switch {
+		case ok:
+			return ev, gotEvent
+		case err == errResting: //nolint:errorlint // these two are never wrapped
+			return Event{}, atRest
+		case err == errReconnect: //nolint:errorlint
+			s.drop()
+		case err != nil:
+			s.close(err)
+		}
+	}
+	return Event{}, atEnd
+}
+
+// step takes the next step of a source that has not ended: to connect, or to
+// read an event.
+func (s *EventSource) step() (ev Event, ok bool, err error) {
+	if err := s.interruption(); err != nil {
+		return Event{}, false, err
+	}
+	if s.conn == nil {
+		return Event{}, false, s.connect()
+	}
+	ev, err = s.parser.Next()
+	if err != nil {
+		s.noteID()
+		return Event{}, false, s.conn.cause(readError(err))
+	}
+	ev, ok = s.admit(ev)
+	return ev, ok, nil
+}
+
+// A localEnd is why this side ended the source.
+type localEnd struct{ reason error }
+
+func (e *localEnd) Error() string { return e.reason.Error() }
+
+var (
+	// errReconnect is the end of a connection that Reconnect asked for.
+	errReconnect = errors.New("sse: reconnect")
+	// errResting tells that nobody asks for what the source would do next.
+	errResting = errors.New("sse: resting")
+)
+
+// interruption returns why the source must not go on as it is.
+func (s *EventSource) interruption() error {
+	s.mu.Lock()
+	stopping, reconnect, late := s.stopping, s.reconnect, s.late
+	s.reconnect, s.late = false, false
+	rest := stopping == nil && !reconnect && !late && s.resting()
+	if rest {
+		s.runner = nobody
+	}
+	s.mu.Unlock()
+	if late {
+		s.report(errors.New("sse: Connect was called when its OnClose had returned"))
+	}
+	switch {
+	case stopping != nil:
+		return stopping
+	case reconnect:
+		return errReconnect
+	case rest:
+		return errResting
+	}
+	return nil
+}
+
+// admit applies the hooks that see an event before any selection does, and
+// reports whether it is to be handed over.
+func (s *EventSource) admit(ev Event) (Event, bool) {
+	s.conn.brought = true
+	if s.o.Transform != nil {
+		changed, err := s.o.Transform(ev)
+		if err != nil {
+			s.report(err)
+		} else {
+			ev = changed
+		}
+	}
+	if s.o.EndOn != nil && s.o.EndOn(ev) {
+		s.stop(ErrClosed, &ev)
+		return Event{}, false
+	}
+	if s.o.OnEvent != nil {
+		s.o.OnEvent(ev)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return ev, s.stopping == nil
+	}
+	return ev, true
+}
+
+// handOver gives an event to the selections. Only then, and only if all of
+// them have it, the last event id moves.
+func (s *EventSource) handOver(ev Event) {
+	switch err := s.fanOut(ev); {
+	case err == nil:
+		s.noteID()
+	case err != errAbandoned: //nolint:errorlint // never wrapped
+		s.close(err)
+	}
+}
+
+// noteID moves the last event id to the parser's, all of whose events have
+// been handed over, unless it cannot be sent back: it would be refused with
+// every later attempt.
+func (s *EventSource) noteID() {
+	id := s.parser.LastEventID()
+	if id == s.seenID {
+		return
+	}
+	s.seenID = id
+	if err := checkID(id); err != nil {
+		s.report(err)
+		return
+	}
+	s.mu.Lock()
+	s.resumeID = id
+	s.mu.Unlock()
+}
+
+// finish is the last thing that happens to a source.
+func (s *EventSource) finish() {
+	s.drop()
+	s.release()
+	s.mu.Lock()
+	s.state = Closed
+	s.slow.stop()
+	if s.err == nil {
+		s.err = errors.New("sse: a hook panicked or called runtime.Goexit")
+		s.failure = s.err
+	}
+	s.endStopped()
+	for _, x := range s.selections {
+		x.end()
+	}
+	s.selections = nil
+	s.mu.Unlock()
+	s.kill(ErrClosed)
+	close(s.done)
+}
+
+// report tells of trouble that closes nothing.
+func (s *EventSource) report(err error) {
+	if l := s.client.Logger; l != nil {
+		l.LogAttrs(s.life, slog.LevelWarn, "sse: trouble", slog.String("url", s.target()), slog.String("err", err.Error()))
+	}
+	if s.o.OnError != nil {
+		s.o.OnError(err)
+	}
+}
