@@ -63,6 +63,7 @@ type EventSource struct {
 
 	defaultPolicy bool // DefaultRetriable decides Retriable
 
+	ctx     context.Context // the caller's
 	life    context.Context // ends with the source; every attempt's context is its child
 	kill    context.CancelCauseFunc
 	release func() bool // unhooks the caller's context
@@ -115,6 +116,7 @@ const (
 
 func newSource(ctx context.Context, c *Client, url string, o Options) *EventSource {
 	s := &EventSource{
+		ctx:    ctx,
 		client: c,
 		url:    url,
 		o:      o.withDefaults(),
@@ -338,7 +340,7 @@ func (s *EventSource) next() (Event, outcome) {
 		case err == errReconnect: //nolint:errorlint
 			s.drop()
 		case err != nil:
-			s.close(err)
+			s.close(s.localFirst(err))
 		}
 	}
 	return Event{}, atEnd
@@ -374,8 +376,26 @@ var (
 	errResting = errors.New("sse: resting")
 )
 
+// localFirst returns why this side ended the source if it did, else err. A
+// context that was cancelled before something happened must be seen before it,
+// but AfterFunc is on its way in another goroutine.
+func (s *EventSource) localFirst(err error) error {
+	if s.ctx.Err() != nil {
+		s.stop(context.Cause(s.ctx), nil)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping != nil {
+		return s.stopping
+	}
+	return err
+}
+
 // interruption returns why the source must not go on as it is.
 func (s *EventSource) interruption() error {
+	if s.ctx.Err() != nil {
+		return s.localFirst(nil)
+	}
 	s.mu.Lock()
 	stopping, reconnect, late := s.stopping, s.reconnect, s.late
 	s.reconnect, s.late = false, false
