@@ -133,7 +133,7 @@ func (e *ResponseError) Error() string {
 	if e.Err == ErrStatus { //nolint:errorlint // the bare sentinel is what has nothing to say yet
 		text = "sse: server answered " + statusLine(e.Status)
 	}
-	return fmt.Sprintf("%s to %s %s%s", text, e.Method, e.URL, e.hint())
+	return fmt.Sprintf("%s%s (%s %s)", text, e.hint(), e.Method, e.URL)
 }
 
 func (e *ResponseError) hint() string {

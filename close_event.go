@@ -93,6 +93,8 @@ func (e CloseEvent) String() string {
 		if e.Attempt > 0 {
 			fmt.Fprintf(&b, " (failed attempt %d)", e.Attempt)
 		}
+	} else if !e.IsLocal && !e.Resumable && e.Events > 0 {
+		fmt.Fprintf(&b, "; %s without event ids cannot be resumed", e.Method)
 	}
 	return b.String()
 }

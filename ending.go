@@ -90,22 +90,19 @@ func (s *EventSource) closeEvent(err error) (ev CloseEvent, scheduled bool) {
 func (s *EventSource) verdict(ev CloseEvent, scheduled bool) (err, failure error) {
 	resumed := ev
 	resumed.Resumable = true
-	switch {
-	case ev.IsLocal && ev.Err == ErrClosed: //nolint:errorlint // a context's cause may wrap anything
-		return ev.Err, nil
-	case ev.Err == io.EOF: //nolint:errorlint // itself
+	switch err = ev.Err; {
+	case ev.IsLocal && err == ErrClosed: //nolint:errorlint // a context's cause may wrap anything
+		return err, nil
+	case ev.IsLocal || s.invalid != nil:
+	case err == io.EOF: //nolint:errorlint // itself
 		if s.o.EndOn != nil && ev.Status != http.StatusNoContent {
 			failure = fmt.Errorf("sse: stream ended before EndOn: %w", io.ErrUnexpectedEOF)
 		}
-		return ev.Err, failure
-	case ev.IsLocal || s.invalid != nil:
-		err = ev.Err
+		return err, failure
 	case !scheduled:
-		err = fmt.Errorf("sse: gave up after %s, the schedule of Options.Retry has run out: %w", count(uint64(ev.Attempt), "failed attempt"), ev.Err)
+		err = fmt.Errorf("sse: gave up after %s, the schedule of Options.Retry has run out: %w", count(uint64(ev.Attempt), "failed attempt"), err)
 	case s.defaultPolicy && !ev.Resumable && DefaultRetriable(resumed):
-		err = fmt.Errorf("sse: not repeated: %s without event ids cannot be resumed (set Options.Retry or OnClose): %w", ev.Method, ev.Err)
-	default:
-		err = ev.Err
+		err = fmt.Errorf("sse: not repeated: %s without event ids cannot be resumed (set Options.Retry or OnClose): %w", ev.Method, err)
 	}
 	return err, err
 }
