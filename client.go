@@ -23,6 +23,7 @@
 package sse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,7 +134,11 @@ func (e *ResponseError) Error() string {
 	if e.Err == ErrStatus { //nolint:errorlint // the bare sentinel is what has nothing to say yet
 		text = "sse: server answered " + statusLine(e.Status)
 	}
-	return fmt.Sprintf("%s%s (%s %s)", text, e.hint(), e.Method, e.URL)
+	text += e.hint()
+	if e.URL != "" {
+		text += fmt.Sprintf(" (%s %s)", e.Method, e.URL)
+	}
+	return text
 }
 
 func (e *ResponseError) hint() string {
@@ -145,7 +150,7 @@ func (e *ResponseError) hint() string {
 		if e.Method == http.MethodGet {
 			return ": 405 to GET: set Options.Method to POST"
 		}
-		return ": 405 to " + e.Method + ": set Options.Method to GET"
+		return ": 405 to " + cmp.Or(e.Method, "the method") + ": set Options.Method to GET"
 	case http.StatusUnsupportedMediaType:
 		return ": does Content-Type in Options.Header fit Options.Body?"
 	case http.StatusUnauthorized, http.StatusForbidden:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -143,7 +144,7 @@ func statusLine(code int) string {
 	if text := http.StatusText(code); text != "" {
 		return fmt.Sprintf("%d %s", code, text)
 	}
-	return fmt.Sprint(code)
+	return strconv.Itoa(code)
 }
 
 func count(n uint64, what string) string {

@@ -104,7 +104,7 @@ func (s *EventSource) exchange(c *conn) error {
 		return err
 	}
 	c.method = cmpMethod(req.Method)
-	resp, err := s.client.send(req, c.cancel, c.idle)
+	resp, err := s.client.send(req, c.cancel, c.idle) //nolint:bodyclose // drop and readRefusal close it
 	if err != nil {
 		return err
 	}
@@ -137,6 +137,12 @@ func (s *EventSource) request(ctx context.Context) (*http.Request, error) {
 		if err := s.o.Prepare(req, s.prev); err != nil {
 			return nil, fmt.Errorf("sse: Options.Prepare: %w", err)
 		}
+	}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	if req.Header.Get("Accept-Encoding") == "" {
+		req.Header.Set("Accept-Encoding", identity)
 	}
 	if err := checkRequest(req); err != nil {
 		return nil, Permanent(fmt.Errorf("sse: %w", err))
@@ -231,10 +237,10 @@ func (s *EventSource) logClose(ev CloseEvent, d *decision) {
 	level, next := slog.LevelInfo, slog.String("next", "connect")
 	if !d.again {
 		next = slog.String("next", "nothing")
-		if !ev.IsLocal && ev.Err != io.EOF { //nolint:errorlint // itself
+		if !ev.IsLocal && ev.Err != io.EOF {
 			level = slog.LevelError
 		}
-	} else if ev.Err != io.EOF { //nolint:errorlint
+	} else if ev.Err != io.EOF {
 		level = slog.LevelWarn
 	}
 	l.LogAttrs(s.life, level, "sse: close", slog.String("url", s.target()), slog.Any("close", ev), next, slog.Duration("in", d.delay))

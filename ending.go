@@ -55,7 +55,7 @@ func (s *EventSource) closeEvent(err error) (ev CloseEvent, scheduled bool) {
 		ev.Status, ev.StatusText, ev.Header = c.head(err)
 		progress = c.brought || c.open() && time.Since(c.openedAt) >= progressAfter
 	}
-	if end, ok := err.(*localEnd); ok { //nolint:errorlint // never wrapped
+	if end, ok := err.(*localError); ok { //nolint:errorlint // never wrapped
 		ev.IsLocal, ev.Err = true, end.reason
 		s.mu.Lock()
 		ev.Final = s.final
@@ -94,7 +94,7 @@ func (s *EventSource) verdict(ev CloseEvent, scheduled bool) (err, failure error
 	case ev.IsLocal && err == ErrClosed: //nolint:errorlint // a context's cause may wrap anything
 		return err, nil
 	case ev.IsLocal || s.invalid != nil:
-	case err == io.EOF: //nolint:errorlint // itself
+	case err == io.EOF:
 		if s.o.EndOn != nil && ev.Status != http.StatusNoContent {
 			failure = fmt.Errorf("sse: stream ended before EndOn: %w", io.ErrUnexpectedEOF)
 		}
@@ -157,4 +157,3 @@ func (d *decision) set(delay time.Duration) {
 		d.again, d.delay = true, max(delay, 0)
 	}
 }
-

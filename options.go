@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,7 @@ type Options struct {
 	Method string
 	// Header is added to the client's and wins key by key, also over Accept,
 	// Cache-Control, Accept-Encoding and Content-Type. A key with no values
-	// removes the header.
+	// removes the header (Accept-Encoding is identity then).
 	Header http.Header
 	// Body is sent on every attempt. If it is not empty, Content-Type is
 	// application/json unless Header says otherwise.
@@ -143,8 +144,8 @@ func presetID(headers ...http.Header) string {
 	id := ""
 	for _, h := range headers {
 		for key, values := range h {
-			if http.CanonicalHeaderKey(key) == "Last-Event-Id" && len(values) > 0 {
-				id = values[0]
+			if http.CanonicalHeaderKey(key) == "Last-Event-Id" {
+				id = strings.Join(values[:min(1, len(values))], "")
 			}
 		}
 	}

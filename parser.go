@@ -264,11 +264,7 @@ func (p *Parser) field(line []byte) error {
 
 // splitField splits a line at its first colon and drops one space after it.
 func splitField(line []byte) (name, value []byte) {
-	i := bytes.IndexByte(line, ':')
-	if i < 0 {
-		return line, nil
-	}
-	name, value = line[:i], line[i+1:]
+	name, value, _ = bytes.Cut(line, []byte(":"))
 	if len(value) > 0 && value[0] == ' ' {
 		value = value[1:]
 	}

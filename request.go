@@ -13,9 +13,15 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
+
+// identity asks for no compression. If nothing were said net/http would ask for
+// gzip: a caching proxy was seen to withhold every event of a compressed
+// stream.
+const identity = "identity"
 
 // maxIDLength is the longest last event id that is sent back. Servers commonly
 // refuse a request with 8 KiB of header.
@@ -32,11 +38,9 @@ func (s *EventSource) newRequest(ctx context.Context, lastEventID string) (*http
 		return nil, err
 	}
 	h := http.Header{
-		"Accept":        {"text/event-stream"},
-		"Cache-Control": {"no-cache"},
-		// Not left to net/http, which would ask for gzip: a caching proxy was
-		// seen to withhold every event of a compressed stream.
-		"Accept-Encoding": {"identity"},
+		"Accept":          {"text/event-stream"},
+		"Cache-Control":   {"no-cache"},
+		"Accept-Encoding": {identity},
 	}
 	if body != nil {
 		h.Set("Content-Type", "application/json")
@@ -55,8 +59,7 @@ func (s *EventSource) newRequest(ctx context.Context, lastEventID string) (*http
 	return req, nil
 }
 
-// checkRequest refuses what must not, or cannot, be sent: net/http would find
-// out some of it only after it has connected.
+// checkRequest refuses what must not, or cannot, be sent.
 func checkRequest(req *http.Request) error {
 	switch {
 	case !isToken(req.Method):
@@ -66,6 +69,12 @@ func checkRequest(req *http.Request) error {
 	}
 	if err := checkURL(req.URL); err != nil {
 		return err
+	}
+	// What follows net/http would find out only after it has connected.
+	for what, text := range map[string]string{"Host": req.Host, "URL.Host": req.URL.Host, "URL": req.URL.RequestURI()} {
+		if strings.IndexFunc(text, func(r rune) bool { return r == ' ' || isControl(r) }) >= 0 {
+			return fmt.Errorf("%s of the request (Options.Prepare) holds a space or control character", what)
+		}
 	}
 	return checkHeader("Options.Header", req.Header)
 }
@@ -89,6 +98,10 @@ func checkURL(u *url.URL) error {
 		return fmt.Errorf("URL %q must begin with http:// or https://", redactText(u.String()))
 	case u.Host == "" || u.Hostname() == "":
 		return fmt.Errorf("URL %q has no host", redactURL(u))
+	case u.Port() != "":
+		if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil {
+			return fmt.Errorf("URL %q: port %s is not below 65536", redactURL(u), u.Port())
+		}
 	}
 	return nil
 }
@@ -155,7 +168,7 @@ func (c *Client) send(req *http.Request, cancel context.CancelCauseFunc, idle *i
 		hc.Transport = http.DefaultTransport
 	}
 	hc.Transport = &transport{hc.Transport, idle}
-	resp, err := hc.Do(req) //nolint:bodyclose // the caller's
+	resp, err := hc.Do(req)
 	if err != nil {
 		return nil, sendError(req, err)
 	}
@@ -289,7 +302,7 @@ func isCertificate(err error) bool {
 
 // readError classes what the reading of a body ended with.
 func readError(err error) error {
-	if err == io.EOF || errors.Is(err, ErrTooLong) || errors.Is(err, ErrEncoding) { //nolint:errorlint // io.EOF itself is the clean end
+	if err == io.EOF || errors.Is(err, ErrTooLong) || errors.Is(err, ErrEncoding) {
 		return err
 	}
 	return &cutError{err}

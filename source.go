@@ -13,6 +13,7 @@ import (
 // State is the state of a source.
 type State int
 
+// The states of a source.
 const (
 	Idle       State = iota // not consumed yet
 	Connecting              // making a connection, or waiting to
@@ -73,7 +74,7 @@ type EventSource struct {
 
 	mu         sync.Mutex
 	state      State
-	stopping   error                   // a *localEnd, once this side ends it
+	stopping   error                   // a *localError, once this side ends it
 	final      *Event                  // the event EndOn named
 	err        error                   // once ended
 	failure    error                   // what loops yield; nil if they end silently
@@ -194,7 +195,7 @@ func (s *EventSource) stop(reason error, final *Event) {
 	if s.stopping != nil || s.state == Closed {
 		return
 	}
-	s.stopping, s.final = &localEnd{reason}, final
+	s.stopping, s.final = &localError{reason}, final
 	s.kill(s.stopping)
 	s.kick()
 }
@@ -337,8 +338,11 @@ func (s *EventSource) next() (Event, outcome) {
 			return ev, gotEvent
 		case err == errResting: //nolint:errorlint // these two are never wrapped
 			return Event{}, atRest
-		case err == errReconnect: //nolint:errorlint
+		case err == errReconnect: //nolint:errorlint // as above
 			s.drop()
+			s.mu.Lock()
+			s.state = Connecting
+			s.mu.Unlock()
 		case err != nil:
 			s.close(s.localFirst(err))
 		}
@@ -364,10 +368,10 @@ func (s *EventSource) step() (ev Event, ok bool, err error) {
 	return ev, ok, nil
 }
 
-// A localEnd is why this side ended the source.
-type localEnd struct{ reason error }
+// A localError is the reason for which this side ended the source.
+type localError struct{ reason error }
 
-func (e *localEnd) Error() string { return e.reason.Error() }
+func (e *localError) Error() string { return e.reason.Error() }
 
 var (
 	// errReconnect is the end of a connection that Reconnect asked for.

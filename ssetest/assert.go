@@ -241,6 +241,7 @@ var servers struct {
 }
 
 func register(tb testing.TB, s *Server) {
+	tb.Helper()
 	servers.Lock()
 	defer servers.Unlock()
 	if servers.of == nil {
@@ -250,6 +251,7 @@ func register(tb testing.TB, s *Server) {
 }
 
 func unregister(tb testing.TB) {
+	tb.Helper()
 	servers.Lock()
 	defer servers.Unlock()
 	delete(servers.of, tb)
@@ -257,6 +259,7 @@ func unregister(tb testing.TB) {
 
 // seen lists the requests that the servers of a test have seen.
 func seen(tb testing.TB) string {
+	tb.Helper()
 	servers.Lock()
 	of := servers.of[tb]
 	servers.Unlock()

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -255,9 +256,7 @@ type player struct {
 
 func (p *player) play(r Reply) error {
 	h := p.w.Header()
-	for key, values := range r.Header {
-		h[key] = values
-	}
+	maps.Copy(h, r.Header)
 	status := r.Status
 	if status == 0 {
 		status = http.StatusOK
