@@ -170,21 +170,21 @@ func (e *ResponseError) Unwrap() error { return e.Err }
 
 // Format prints Error for every verb, so that no header value and no body gets
 // into a log by way of %+v.
-func (e *ResponseError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
+func (e ResponseError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
 // LogValue returns Error.
-func (e *ResponseError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+func (e ResponseError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // String names the client without what it sends.
-func (c *Client) String() string {
+func (c Client) String() string {
 	return fmt.Sprintf("sse.Client(header %s)", headerNames(c.Header))
 }
 
 // Format prints String for every verb.
-func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
+func (c Client) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 // LogValue returns String.
-func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
+func (c Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Source returns a source for url that ends with Close. It is not opened
 // before it is consumed; a bad url or bad options are its first close.

@@ -62,7 +62,7 @@ func (s *EventSource) closeEvent(err error) (ev CloseEvent, scheduled bool) {
 		s.mu.Unlock()
 		return ev, false
 	}
-	s.retire = errors.Is(err, ErrIdle) && (c.resp == nil || c.resp.ProtoMajor > 1)
+	s.retire = s.retire || errors.Is(err, ErrIdle) && (c.resp == nil || c.resp.ProtoMajor > 1)
 	if progress {
 		s.attempts = 0
 		s.schedule.reset()

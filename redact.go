@@ -19,6 +19,9 @@ func redactURL(u *url.URL) string {
 	if r.User != nil {
 		r.User = url.User(hidden)
 	}
+	if r.Opaque != "" { // mailto:user@host, say
+		r.Opaque = hidden
+	}
 	r.RawQuery = redactQuery(r.RawQuery)
 	return r.String()
 }
@@ -38,38 +41,43 @@ func redactQuery(query string) string {
 	return strings.Join(parts, "&")
 }
 
-// redactText does the same to an address that does not parse. In doubt it
-// takes away too much.
+// redactText does the same to an address that may not parse. In doubt it takes
+// away too much: what stands before the last @ may be a password with any
+// character in it.
 func redactText(raw string) string {
-	rest, _, cut := strings.Cut(raw, "#")
-	rest, _, query := strings.Cut(rest, "?")
-	if query || cut {
-		rest += "?" + hidden
+	if u, err := url.Parse(raw); err == nil {
+		return redactURL(u)
 	}
-	scheme, authority, ok := strings.Cut(rest, "://")
-	if !ok {
-		scheme, authority = "", rest
-	} else {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if ok {
 		scheme += "://"
+	} else {
+		scheme, rest = "", raw
 	}
-	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		authority = hidden + authority[at:]
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = hidden + rest[at:]
 	}
-	return scheme + authority
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end] + "?" + hidden
+	}
+	return scheme + rest
 }
 
 var (
+	quotations  = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 	addresses   = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"]+`)
 	credentials = regexp.MustCompile(`[^\s"/]+:[^\s"]*@`)
 )
 
-// A scrubbedError is an error of net/http in whose text addresses are
-// redacted: it quotes proxies and locations as they are.
+// A scrubbedError is an error of net/http without what it quotes (locations,
+// proxies, whatever a server sent in place of a response, which may be an echo)
+// and with addresses redacted.
 type scrubbedError struct{ err error }
 
 func (e *scrubbedError) Error() string {
-	text := addresses.ReplaceAllStringFunc(e.err.Error(), redactText)
-	return credentials.ReplaceAllStringFunc(text, func(string) string { return hidden + "@" })
+	text := quotations.ReplaceAllString(e.err.Error(), `"..."`)
+	text = addresses.ReplaceAllStringFunc(text, redactText)
+	return credentials.ReplaceAllString(text, hidden+"@")
 }
 
 func (e *scrubbedError) Unwrap() error { return e.err }

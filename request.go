@@ -151,8 +151,7 @@ func checkID(id string) error {
 }
 
 // send sends one request and returns the response as it comes, redirects
-// followed. idle is told each time the wait for a response begins; cancel ends
-// the request's context.
+// followed. idle is told of the wait; cancel ends the request's context.
 func (c *Client) send(req *http.Request, cancel context.CancelCauseFunc, idle *idleTimer) (*http.Response, error) {
 	hc := *cmp.Or(c.HTTP, http.DefaultClient) // a copy: the caller's is shared
 	if timeout := hc.Timeout; timeout > 0 {
@@ -163,11 +162,18 @@ func (c *Client) send(req *http.Request, cancel context.CancelCauseFunc, idle *i
 		})
 		defer timer.Stop()
 	}
-	hc.CheckRedirect = redirectPolicy(hc.CheckRedirect)
+	policy := redirectPolicy(hc.CheckRedirect)
+	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		idle.rest() // the caller's policy may take its time
+		defer idle.wait()
+		return policy(req, via)
+	}
 	if hc.Transport == nil {
 		hc.Transport = http.DefaultTransport
 	}
 	hc.Transport = &transport{hc.Transport, idle}
+	idle.wait()
+	defer idle.rest()
 	resp, err := hc.Do(req)
 	if err != nil {
 		return nil, sendError(req, err)
@@ -182,16 +188,20 @@ type transport struct {
 }
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	t.idle.wait()
-	defer t.idle.rest()
 	resp, err := t.base.RoundTrip(req)
-	if err != nil || resp.StatusCode < 300 || resp.StatusCode > 399 {
-		return resp, err
+	if err != nil {
+		return nil, err
+	}
+	t.idle.wait() // anew: what follows a redirect is another silence
+	if resp.Request == nil {
+		resp.Request = req // not every RoundTripper sets it
+	}
+	if resp.StatusCode < 300 || resp.StatusCode > 399 {
+		return resp, nil
 	}
 	// net/http would quote a location that it cannot parse, password included.
 	if _, err := req.URL.Parse(resp.Header.Get("Location")); err != nil {
 		resp.Body.Close()
-		resp.Request = req
 		return nil, newResponseError(resp, fmt.Errorf("%w: its location is not a URL", ErrRedirect))
 	}
 	return resp, nil

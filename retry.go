@@ -150,7 +150,8 @@ func (s *schedule) next(retry, after time.Duration) (time.Duration, bool) {
 	case retry >= 0 && first:
 		// Never sooner than asked, and spread, for all streams of a server
 		// carry the same value.
-		delay = retry + time.Duration(rand.Float64()*0.8*float64(retry))
+		spread := min(retry/5*4, math.MaxInt64-retry)
+		delay = retry + time.Duration(rand.Float64()*float64(spread))
 	case retry >= 0:
 		delay = max(delay, retry)
 	}

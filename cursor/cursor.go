@@ -74,7 +74,11 @@ func (f File) Save(ctx context.Context, id string) error {
 	}
 	defer lock(string(f)).Unlock()
 	temp := string(f) + ".tmp"
-	if err := writeSynced(temp, id+"\n"); err != nil {
+	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := writeSynced(file, id+"\n"); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
 	if err := os.Rename(temp, string(f)); err != nil {
@@ -88,18 +92,17 @@ func (f File) Save(ctx context.Context, id string) error {
 var saving sync.Map
 
 func lock(path string) *sync.Mutex {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
 	mu, _ := saving.LoadOrStore(path, new(sync.Mutex))
 	m := mu.(*sync.Mutex)
 	m.Lock()
 	return m
 }
 
-func writeSynced(path, text string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(text)
+func writeSynced(file *os.File, text string) error {
+	_, err := file.WriteString(text)
 	if err == nil {
 		err = file.Sync()
 	}

@@ -60,6 +60,7 @@ func (c Config) Source(ctx context.Context, url string, o sse.Options) *sse.Even
 	client := cmp.Or(c.Client, sse.DefaultClient)
 	st := &stream{config: c, client: client, options: o}
 	o.Prepare = st.prepare
+	o.CheckResponse = st.checkResponse
 	o.OnOpen = st.onOpen
 	o.OnClose = st.onClose
 	o.Transform = st.transform
@@ -73,9 +74,10 @@ type stream struct {
 	client  *sse.Client
 	options sse.Options // the caller's
 
-	request *http.Request // of the latest attempt
-	named   bool          // by the server, on this connection
-	stop    func()        // ends the beacons; nil if there are none
+	header http.Header   // of the latest attempt
+	sent   *http.Request // what the response answers, after redirects
+	named  bool          // by the server, on this connection
+	stop   func()        // ends the beacons; nil if there are none
 }
 
 // prepare is the first hook of an attempt, also of one that Reconnect makes,
@@ -88,8 +90,16 @@ func (s *stream) prepare(req *http.Request, prev sse.CloseEvent) error {
 			return err
 		}
 	}
-	s.request = req
+	s.header = req.Header.Clone() // before the client's Jar adds to it
 	return nil
+}
+
+func (s *stream) checkResponse(resp *http.Response) error {
+	s.sent = resp.Request
+	if s.options.CheckResponse != nil {
+		return s.options.CheckResponse(resp)
+	}
+	return sse.CheckResponse(resp)
 }
 
 func (s *stream) onOpen(ev sse.OpenEvent) {
@@ -118,14 +128,29 @@ func (s *stream) transform(ev sse.Event) (sse.Event, error) {
 	if s.config.Decode || s.named {
 		data, err := decode(ev.Data)
 		if err != nil {
-			return ev, fmt.Errorf("sveltekit: event %q (id %q): %w", ev.Name, ev.ID, err)
+			s.report(fmt.Errorf("sveltekit: event %q (id %q): %w", ev.Name, ev.ID, err))
+		} else {
+			ev.Data = data
 		}
-		ev.Data = data
 	}
 	if s.options.Transform != nil {
-		return s.options.Transform(ev)
+		changed, err := s.options.Transform(ev)
+		if err == nil {
+			return changed, nil
+		}
+		s.report(err) // not returned: that would deliver ev with its data encoded
 	}
 	return ev, nil
+}
+
+// report does what the source does with an error of a Transform.
+func (s *stream) report(err error) {
+	if s.client.Logger != nil {
+		s.client.Logger.WarnContext(s.sent.Context(), "sse: trouble", "err", err.Error())
+	}
+	if s.options.OnError != nil {
+		s.options.OnError(err)
+	}
 }
 
 // decode is JavaScript's decodeURIComponent.
@@ -143,7 +168,7 @@ func decode(data string) (string, error) {
 // startBeacons sends a beacon each interval until stop is called.
 func (s *stream) startBeacons(id string) {
 	interval := cmp.Or(s.config.Beacon, defaultInterval)
-	ctx, cancel := context.WithCancel(s.request.Context())
+	ctx, cancel := context.WithCancel(s.sent.Context())
 	send := s.beacon(ctx, id, interval)
 	gone := make(chan struct{})
 	go func() {
@@ -175,9 +200,9 @@ func (s *stream) stopBeacons() {
 // beacon returns what sends one: an empty POST to the stream's URL, the query
 // replaced by the stream's name.
 func (s *stream) beacon(ctx context.Context, id string, timeout time.Duration) func() {
-	target := *s.request.URL
+	target := *s.sent.URL
 	target.RawQuery = url.Values{idQuery: {id}}.Encode()
-	header := s.request.Header.Clone()
+	header := s.header.Clone()
 	for _, key := range []string{"Accept", "Content-Type", "Last-Event-Id"} { // of the stream, not of its beacons
 		header.Del(key)
 	}
@@ -190,7 +215,7 @@ func (s *stream) beacon(ctx context.Context, id string, timeout time.Duration) f
 			return // the stream's own request had this URL
 		}
 		req.Header = header.Clone()
-		req.Host = s.request.Host
+		req.Host = s.sent.Host
 		if resp, err := client.Do(req); err == nil {
 			resp.Body.Close()
 		}

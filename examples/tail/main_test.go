@@ -78,7 +78,7 @@ func TestURLIsFollowedUntilItsFatalEnd(t *testing.T) {
 		"event     lines (id a):\n                   first\n                   second\n",
 		`event     \x1b[2Jname (id \u202eb): \x1b]0;title\a\u009b1m `+"\u0434"+`\t1`,
 		"close     retriable: the stream ended cleanly\n", "connecting again in ", "ms\n",
-		"close     fatal: server answered 401 Unauthorized to PUT",
+		"close     fatal: server answered 401 Unauthorized",
 	)
 	ssetest.WantRequests(t, srv,
 		ssetest.Request{Method: http.MethodPut, Body: `{"a":1}`, Header: http.Header{"Authorization": {"Bearer t1"}, "X-Two": {"2"}}},
