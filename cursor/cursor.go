@@ -64,7 +64,8 @@ func (f File) Load(ctx context.Context) (string, error) {
 }
 
 // Save replaces the file by one that holds id, and returns when both the file
-// and its folder are on disk. After an error the file holds what it held.
+// and its folder are on disk. After an error the file holds what it held, or,
+// if only the folder could not be written to disk, id.
 func (f File) Save(ctx context.Context, id string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
