@@ -189,8 +189,8 @@ type transport struct {
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.base.RoundTrip(req)
-	if err != nil {
-		return nil, err
+	if err != nil || resp == nil {
+		return nil, err // net/http has words for nil and nil
 	}
 	t.idle.wait() // anew: what follows a redirect is another silence
 	if resp.Request == nil {
@@ -327,6 +327,8 @@ func (e *cutError) Error() string {
 	}
 	return "sse: stream cut: " + (&scrubbedError{e.cause}).Error()
 }
+
+func (e *cutError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
 func (e *cutError) Unwrap() []error { return []error{io.ErrUnexpectedEOF, e.cause} }
 
