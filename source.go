@@ -141,7 +141,12 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 	// The end of the caller's context must show as what it is and never as a
 	// cut connection, so it closes the source, which ends its own context.
 	s.life, s.kill = context.WithCancelCause(context.WithoutCancel(ctx))
-	s.release = context.AfterFunc(ctx, func() { s.stop(context.Cause(ctx), nil) })
+	made := make(chan struct{}) // finish needs release, and may come at once
+	s.release = context.AfterFunc(ctx, func() {
+		<-made
+		s.stop(context.Cause(ctx), nil)
+	})
+	close(made)
 	return s
 }
 
