@@ -172,6 +172,9 @@ func (e *ResponseError) Unwrap() error { return e.Err }
 // into a log by way of %+v.
 func (e ResponseError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
+// MarshalText returns Error, for a log in JSON that holds it in another value.
+func (e ResponseError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // LogValue returns Error.
 func (e ResponseError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 

@@ -129,6 +129,9 @@ func (e OpenEvent) String() string {
 // Format prints String for every verb.
 func (e OpenEvent) Format(f fmt.State, _ rune) { io.WriteString(f, e.String()) }
 
+// MarshalText returns String, for a log in JSON that holds it in another value.
+func (e OpenEvent) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
 // LogValue returns the fields worth a log record; no header is among them.
 func (e OpenEvent) LogValue() slog.Value {
 	return slog.GroupValue(

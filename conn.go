@@ -109,7 +109,7 @@ func (s *EventSource) exchange(c *conn) error {
 		return err
 	}
 	c.resp = resp
-	err = s.o.CheckResponse(resp)
+	err = hookError("Options.CheckResponse", s.o.CheckResponse(resp))
 	if err == nil {
 		c.body, err = decodeBody(resp, &stream{s, c})
 	}
@@ -130,12 +130,12 @@ func (s *EventSource) request(ctx context.Context) (*http.Request, error) {
 	}
 	if s.client.Prepare != nil {
 		if err := s.client.Prepare(req, s.prev); err != nil {
-			return nil, fmt.Errorf("sse: Client.Prepare: %w", err)
+			return nil, hookError("Client.Prepare", err)
 		}
 	}
 	if s.o.Prepare != nil {
 		if err := s.o.Prepare(req, s.prev); err != nil {
-			return nil, fmt.Errorf("sse: Options.Prepare: %w", err)
+			return nil, hookError("Options.Prepare", err)
 		}
 	}
 	if req.Header == nil {
@@ -153,6 +153,21 @@ func (s *EventSource) request(ctx context.Context) (*http.Request, error) {
 	req.Close = req.Close || s.retire
 	s.retire = false
 	return req, nil
+}
+
+// hookError names the hook that failed. An io.EOF of the caller's must not pass
+// for a clean end.
+func hookError(hook string, err error) error {
+	var refused *ResponseError
+	switch {
+	case err == nil || errors.As(err, &refused):
+		return err
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("sse: %s: %w", hook, err)
+	case isPermanent(err):
+		return Permanent(fmt.Errorf("sse: %s: %w: %v", hook, io.ErrUnexpectedEOF, err))
+	}
+	return fmt.Errorf("sse: %s: %w: %v", hook, io.ErrUnexpectedEOF, err)
 }
 
 // readRefusal keeps the beginning of the body of a refused response.

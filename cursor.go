@@ -30,7 +30,7 @@ func (s *EventSource) Ack(e Event) error {
 	}
 	// What was handled stays handled when the source has ended.
 	if err := s.o.Cursor.Save(context.WithoutCancel(s.life), e.ID); err != nil {
-		return fmt.Errorf("sse: Options.Cursor: save: %w", err)
+		return fmt.Errorf("sse: Options.Cursor: Save: %w", err)
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (s *EventSource) loadCursor(ctx context.Context) error {
 	}
 	id, err := s.o.Cursor.Load(ctx)
 	if err != nil {
-		return fmt.Errorf("sse: Options.Cursor: load: %w", err)
+		return hookError("Options.Cursor: Load", err)
 	}
 	s.loaded = true
 	if id == "" {
