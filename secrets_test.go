@@ -55,7 +55,7 @@ func (d *leakDetector) show(t *testing.T, v any) {
 		d.look(t, fmt.Sprintf("String of a %T", v), v.String())
 	}
 	for name, h := range d.handlers() {
-		slog.New(h).WithGroup("g").Info("shown", "v", v, slog.Group("h", "v", v))
+		slog.New(h).WithGroup("g").Info("shown", "v", v, slog.Group("h", "v", v), "in", struct{ V any }{v})
 		d.search(t, fmt.Sprintf("the %s log of a %T", name, v))
 	}
 }
