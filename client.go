@@ -103,7 +103,7 @@ func newResponseError(resp *http.Response, err error) *ResponseError {
 		Err:        err,
 	}
 	if resp.Request != nil {
-		e.Method = cmpMethod(resp.Request.Method)
+		e.Method = methodOf(resp.Request.Method)
 		if resp.Request.URL != nil {
 			e.URL = redactURL(resp.Request.URL)
 		}
@@ -111,8 +111,8 @@ func newResponseError(resp *http.Response, err error) *ResponseError {
 	return e
 }
 
-// cmpMethod spells out net/http's empty method.
-func cmpMethod(method string) string {
+// methodOf spells out net/http's empty method.
+func methodOf(method string) string {
 	if method == "" {
 		return http.MethodGet
 	}
@@ -130,8 +130,8 @@ func statusText(resp *http.Response) string {
 
 // Error says what the server answered, to what, and what to try.
 func (e *ResponseError) Error() string {
-	text := e.Err.Error()
-	if e.Err == ErrStatus { //nolint:errorlint // the bare sentinel is what has nothing to say yet
+	text := e.Unwrap().Error()
+	if e.Unwrap() == ErrStatus { //nolint:errorlint // the bare sentinel is what has nothing to say yet
 		text = "sse: server answered " + statusLine(e.Status)
 	}
 	text += e.hint()
@@ -142,7 +142,7 @@ func (e *ResponseError) Error() string {
 }
 
 func (e *ResponseError) hint() string {
-	if !errors.Is(e.Err, ErrStatus) {
+	if !errors.Is(e, ErrStatus) {
 		return ""
 	}
 	switch e.Status {
@@ -165,8 +165,8 @@ func (e *ResponseError) hint() string {
 	return ""
 }
 
-// Unwrap returns e.Err.
-func (e *ResponseError) Unwrap() error { return e.Err }
+// Unwrap returns Err, or ErrStatus if that is nil.
+func (e *ResponseError) Unwrap() error { return cmp.Or(e.Err, ErrStatus) }
 
 // Format prints Error for every verb, so that no header value and no body gets
 // into a log by way of %+v.
@@ -188,6 +188,9 @@ func (c Client) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 // LogValue returns String.
 func (c Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// check names what of the client can never be sent.
+func (c *Client) check() error { return checkHeader("Client.Header", c.Header) }
 
 // Source returns a source for url that ends with Close. It is not opened
 // before it is consumed; a bad url or bad options are its first close.

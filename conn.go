@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"time"
 )
@@ -103,13 +102,13 @@ func (s *EventSource) exchange(c *conn) error {
 	if err != nil {
 		return err
 	}
-	c.method = cmpMethod(req.Method)
+	c.method = methodOf(req.Method)
 	resp, err := s.client.send(req, c.cancel, c.idle) //nolint:bodyclose // drop and readRefusal close it
 	if err != nil {
 		return err
 	}
 	c.resp = resp
-	err = hookError("Options.CheckResponse", s.o.CheckResponse(resp))
+	err = failedHook("Options.CheckResponse", s.o.CheckResponse(resp))
 	if err == nil {
 		c.body, err = decodeBody(resp, &stream{s, c})
 	}
@@ -130,12 +129,12 @@ func (s *EventSource) request(ctx context.Context) (*http.Request, error) {
 	}
 	if s.client.Prepare != nil {
 		if err := s.client.Prepare(req, s.prev); err != nil {
-			return nil, hookError("Client.Prepare", err)
+			return nil, failedHook("Client.Prepare", err)
 		}
 	}
 	if s.o.Prepare != nil {
 		if err := s.o.Prepare(req, s.prev); err != nil {
-			return nil, hookError("Options.Prepare", err)
+			return nil, failedHook("Options.Prepare", err)
 		}
 	}
 	if req.Header == nil {
@@ -155,20 +154,36 @@ func (s *EventSource) request(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// hookError names the hook that failed. An io.EOF of the caller's must not pass
-// for a clean end.
-func hookError(hook string, err error) error {
+// failedHook names the hook that failed, but leaves alone what is a
+// *ResponseError.
+func failedHook(hook string, err error) error {
 	var refused *ResponseError
-	switch {
-	case err == nil || errors.As(err, &refused):
+	if err == nil || errors.As(err, &refused) {
 		return err
-	case !errors.Is(err, io.EOF):
-		return fmt.Errorf("sse: %s: %w", hook, err)
-	case isPermanent(err):
-		return Permanent(fmt.Errorf("sse: %s: %w: %v", hook, io.ErrUnexpectedEOF, err))
 	}
-	return fmt.Errorf("sse: %s: %w: %v", hook, io.ErrUnexpectedEOF, err)
+	return &hookError{hook, err}
 }
+
+// A hookError is an error of a hook. It wraps all that the hook's error does
+// but io.EOF, which must not pass for a clean end: it counts as a cut.
+type hookError struct {
+	hook string
+	err  error
+}
+
+func (e *hookError) Error() string { return "sse: " + e.hook + ": " + e.err.Error() }
+
+func (e *hookError) Is(target error) bool {
+	switch target {
+	case io.EOF:
+		return false
+	case io.ErrUnexpectedEOF:
+		return errors.Is(e.err, io.EOF) || errors.Is(e.err, target)
+	}
+	return errors.Is(e.err, target)
+}
+
+func (e *hookError) As(target any) bool { return errors.As(e.err, target) }
 
 // readRefusal keeps the beginning of the body of a refused response.
 func (c *conn) readRefusal(err error) {
@@ -216,47 +231,4 @@ func (r *stream) Read(b []byte) (int, error) {
 		s.mu.Unlock()
 	}
 	return n, err
-}
-
-// target is the source's address as it may be shown.
-func (s *EventSource) target() string {
-	u, err := parseURL(s.url)
-	if err != nil {
-		return redactText(s.url)
-	}
-	return redactURL(u)
-}
-
-// String names the source, its state and its last event id.
-func (s *EventSource) String() string {
-	return fmt.Sprintf("sse.EventSource(%s %s, %v, last event id %q)", s.o.Method, s.target(), s.State(), s.LastEventID())
-}
-
-// Format prints String for every verb.
-func (s *EventSource) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
-
-// LogValue returns String.
-func (s *EventSource) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-func (s *EventSource) logOpen(ev OpenEvent) {
-	if l := s.client.Logger; l != nil {
-		l.LogAttrs(s.life, slog.LevelInfo, "sse: open", slog.String("url", s.target()), slog.Any("open", ev))
-	}
-}
-
-func (s *EventSource) logClose(ev CloseEvent, d *decision) {
-	l := s.client.Logger
-	if l == nil {
-		return
-	}
-	level, next := slog.LevelInfo, slog.String("next", "connect")
-	if !d.again {
-		next = slog.String("next", "nothing")
-		if !ev.IsLocal && ev.Err != io.EOF {
-			level = slog.LevelError
-		}
-	} else if ev.Err != io.EOF {
-		level = slog.LevelWarn
-	}
-	l.LogAttrs(s.life, level, "sse: close", slog.String("url", s.target()), slog.Any("close", ev), next, slog.Duration("in", d.delay))
 }

@@ -42,7 +42,7 @@ func (s *EventSource) loadCursor(ctx context.Context) error {
 	}
 	id, err := s.o.Cursor.Load(ctx)
 	if err != nil {
-		return hookError("Options.Cursor: Load", err)
+		return failedHook("Options.Cursor: Load", err)
 	}
 	s.loaded = true
 	if id == "" {

@@ -8,10 +8,23 @@ import (
 	"time"
 )
 
+// noteProgress resets the schedule if the connection made progress.
+func (s *EventSource) noteProgress() bool {
+	c := s.conn
+	if c == nil || c.events == 0 && (!c.open() || time.Since(c.openedAt) < progressAfter) {
+		return false
+	}
+	s.attempts = 0
+	s.schedule.reset()
+	return true
+}
+
 // close ends the connection or attempt for the reason err, lets OnClose
 // decide, and waits if that asked for another attempt.
 func (s *EventSource) close(err error) {
 	ev, scheduled := s.closeEvent(err)
+	exhausted := ev.Retriable && !scheduled
+	ev.Retriable = ev.Retriable && scheduled
 	s.drop()
 	d := &decision{source: s, dead: ev.IsLocal || s.invalid != nil}
 	ev.ConnectAfter = d.connect
@@ -39,21 +52,20 @@ func (s *EventSource) close(err error) {
 	}
 	s.ended = true
 	s.mu.Lock()
-	s.err, s.failure = s.verdict(ev, scheduled)
+	s.err, s.failure = s.verdict(ev, exhausted)
 	s.mu.Unlock()
 }
 
 // closeEvent describes the end of the connection or attempt, and reports
-// whether the schedule has a delay for the next one.
+// whether the schedule has a delay for the next one, which Retriable does not
+// regard yet.
 func (s *EventSource) closeEvent(err error) (ev CloseEvent, scheduled bool) {
 	ev = CloseEvent{Err: err, Method: s.o.Method, LastEventID: s.LastEventID(), Resumable: true, Attempt: s.attempts}
-	progress := false
 	c := s.conn
 	if c != nil {
 		ev.Method, ev.Events = c.method, c.events
-		ev.Resumable = idempotent(c.method) || !c.brought || s.parser.carried && s.seenID != "" && checkID(s.seenID) == nil
+		ev.Resumable = idempotent(c.method) || !c.brought || s.parser.carried
 		ev.Status, ev.StatusText, ev.Header = c.head(err)
-		progress = c.brought || c.open() && time.Since(c.openedAt) >= progressAfter
 	}
 	if end, ok := err.(*localError); ok { //nolint:errorlint // never wrapped
 		ev.IsLocal, ev.Err = true, end.reason
@@ -63,10 +75,7 @@ func (s *EventSource) closeEvent(err error) (ev CloseEvent, scheduled bool) {
 		return ev, false
 	}
 	s.retire = s.retire || errors.Is(err, ErrIdle) && (c.resp == nil || c.resp.ProtoMajor > 1)
-	if progress {
-		s.attempts = 0
-		s.schedule.reset()
-	} else {
+	if !s.noteProgress() {
 		s.attempts++
 	}
 	ev.Attempt = s.attempts
@@ -81,13 +90,13 @@ func (s *EventSource) closeEvent(err error) (ev CloseEvent, scheduled bool) {
 		after = retryAfter(ev.Header, time.Now())
 	}
 	ev.Delay, scheduled = s.schedule.next(retry, after)
-	ev.Retriable = scheduled && s.o.Retry.Retriable(ev)
+	ev.Retriable = s.o.Retry.Retriable(ev)
 	return ev, scheduled
 }
 
 // verdict returns what Err says of a source that ended with ev, and what its
 // loops yield. mu is held.
-func (s *EventSource) verdict(ev CloseEvent, scheduled bool) (err, failure error) {
+func (s *EventSource) verdict(ev CloseEvent, exhausted bool) (err, failure error) {
 	resumed := ev
 	resumed.Resumable = true
 	switch err = ev.Err; {
@@ -99,8 +108,12 @@ func (s *EventSource) verdict(ev CloseEvent, scheduled bool) (err, failure error
 			failure = fmt.Errorf("sse: stream ended before EndOn: %w", io.ErrUnexpectedEOF)
 		}
 		return err, failure
-	case !scheduled:
-		err = fmt.Errorf("sse: gave up after %s, the schedule of Options.Retry has run out: %w", count(uint64(ev.Attempt), "failed attempt"), err)
+	case exhausted:
+		after := ""
+		if ev.Attempt > 0 {
+			after = " after " + count(uint64(ev.Attempt), "failed attempt")
+		}
+		err = fmt.Errorf("sse: gave up%s, the schedule of Options.Retry has run out: %w", after, err)
 	case s.defaultPolicy && !ev.Resumable && DefaultRetriable(resumed):
 		err = fmt.Errorf("sse: not repeated: %s without event ids cannot be resumed (set Options.Retry or OnClose): %w", ev.Method, err)
 	}

@@ -130,14 +130,16 @@ func (o Options) check() error {
 	case o.Overflow == Disconnect && o.Buffer < 0:
 		return fmt.Errorf("Options.Overflow Disconnect with Options.Buffer %d would never deliver", o.Buffer)
 	}
-	if err := checkID(o.LastEventID); err != nil {
-		return fmt.Errorf("Options.LastEventID: %w", err)
-	}
 	return checkHeader("Options.Header", o.Header)
 }
 
-// check does the same for the client.
-func (c *Client) check() error { return checkHeader("Client.Header", c.Header) }
+// checkStart refuses an id to start with that cannot be sent.
+func checkStart(lastEventID string) error {
+	if err := checkID(lastEventID); err != nil {
+		return fmt.Errorf("Options.LastEventID: %w", err)
+	}
+	return nil
+}
 
 // presetID returns the Last-Event-ID that headers of the caller's hold.
 func presetID(headers ...http.Header) string {

@@ -53,7 +53,7 @@ const (
 	minBuffer     = 512      // what an idle stream costs
 	maxReadBuffer = 64 << 10 // how far a fast stream alone grows the buffer, and what may stay after a large event
 	maxEmptyReads = 100      // in a row, before io.ErrNoProgress
-	maxShared     = 32 << 10 // larger events get strings of their own for name and id, so that these do not pin the data
+	maxShared     = 4 << 10  // larger events get strings of their own for name and id, so that these do not pin the data
 )
 
 // A Parser reads events from a stream of bytes, exactly as WHATWG HTML, 9.2.5
@@ -62,7 +62,8 @@ const (
 //
 // An event is returned as soon as its last byte is read; memory is bounded by
 // MaxEventSize, whatever the stream holds; an event costs one allocation,
-// which its three strings share (two or three if it is larger than 32 KiB). A
+// which its three strings share (two or three if it is larger than 4 KiB and has a
+// new name or id). A
 // Parser must not be used by two goroutines at once.
 type Parser struct {
 	// MaxEventSize bounds, in received bytes, the data of one event, each of

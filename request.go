@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"compress/flate"
@@ -71,9 +72,9 @@ func checkRequest(req *http.Request) error {
 		return err
 	}
 	// What follows net/http would find out only after it has connected.
-	for what, text := range map[string]string{"Host": req.Host, "URL.Host": req.URL.Host, "URL": req.URL.RequestURI()} {
+	for _, text := range []string{req.Host, req.URL.Host, req.URL.RequestURI()} {
 		if strings.IndexFunc(text, func(r rune) bool { return r == ' ' || isControl(r) }) >= 0 {
-			return fmt.Errorf("%s of the request (Options.Prepare) holds a space or control character", what)
+			return errors.New("host or URL of the request (Options.Prepare) holds a space or control character")
 		}
 	}
 	return checkHeader("Options.Header", req.Header)
@@ -110,6 +111,9 @@ func checkHeader(option string, h http.Header) error {
 	for key, values := range h {
 		if !isToken(key) {
 			return fmt.Errorf("%s: name %q cannot be sent", option, clipToken(key))
+		}
+		if canonical := http.CanonicalHeaderKey(key); canonical != key && h[canonical] != nil {
+			return fmt.Errorf("%s: %q and %q are the same name", option, key, canonical)
 		}
 		for _, v := range values {
 			if i := strings.IndexFunc(v, isControl); i >= 0 {
@@ -196,13 +200,14 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.Request == nil {
 		resp.Request = req // not every RoundTripper sets it
 	}
-	if resp.StatusCode < 300 || resp.StatusCode > 399 {
-		return resp, nil
-	}
-	// net/http would quote a location that it cannot parse, password included.
-	if _, err := req.URL.Parse(resp.Header.Get("Location")); err != nil {
-		resp.Body.Close()
-		return nil, newResponseError(resp, fmt.Errorf("%w: its location is not a URL", ErrRedirect))
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		// net/http would quote a location that it cannot parse, password
+		// included.
+		if _, err := req.URL.Parse(resp.Header.Get("Location")); err != nil {
+			resp.Body.Close()
+			return nil, newResponseError(resp, fmt.Errorf("%w: its location is not a URL", ErrRedirect))
+		}
 	}
 	return resp, nil
 }
@@ -223,7 +228,7 @@ func redirectPolicy(callers func(*http.Request, []*http.Request) error) func(*ht
 			err = fmt.Errorf("%w by http.Client.CheckRedirect: %w", ErrRedirect, err)
 		}
 		refused := newResponseError(req.Response, err)
-		refused.Method = cmpMethod(via[len(via)-1].Method)
+		refused.Method = methodOf(via[len(via)-1].Method)
 		return refused
 	}
 }
@@ -238,8 +243,8 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case len(via) > most:
 		return fmt.Errorf("%w: more than %d in a row", ErrRedirect, most)
-	case cmpMethod(req.Method) != cmpMethod(prev.Method):
-		return fmt.Errorf("%w: to %s, would turn %s into %s", ErrRedirect, target, cmpMethod(prev.Method), cmpMethod(req.Method))
+	case methodOf(req.Method) != methodOf(prev.Method):
+		return fmt.Errorf("%w: to %s, would turn %s into %s", ErrRedirect, target, methodOf(prev.Method), methodOf(req.Method))
 	case hasBody(prev) && !hasBody(req):
 		return fmt.Errorf("%w: to %s, would drop the body", ErrRedirect, target)
 	case !sameOrigin(prev.URL, req.URL):
@@ -339,27 +344,39 @@ func decodeBody(resp *http.Response, raw io.Reader) (io.Reader, error) {
 	case "", "identity":
 		return raw, nil
 	case "gzip", "x-gzip":
-		return &gzipReader{raw: raw}, nil
+		return &gzipReader{raw: bufio.NewReader(raw), z: new(gzip.Reader)}, nil
 	default:
 		return nil, newResponseError(resp, fmt.Errorf("%w: %s", ErrEncoding, clipToken(encoding)))
 	}
 }
 
-// A gzipReader decodes a body whose first bytes may be long in coming. Events
-// are out as soon as the server has flushed them.
+// A gzipReader decodes a body, which may be of several gzip members, as the
+// bytes come: events are out as soon as the server has flushed them.
 type gzipReader struct {
-	raw io.Reader
-	z   *gzip.Reader
+	raw    *bufio.Reader
+	z      *gzip.Reader
+	within bool // a member
 }
 
-func (g *gzipReader) Read(b []byte) (n int, err error) {
-	if g.z == nil {
-		if g.z, err = gzip.NewReader(g.raw); err != nil {
-			return 0, gzipError(err)
+func (g *gzipReader) Read(b []byte) (int, error) {
+	for {
+		if !g.within {
+			// Not left to gzip, which would wait for the next member before
+			// it returns the last bytes of this one.
+			if err := g.z.Reset(g.raw); err != nil {
+				return 0, gzipError(err)
+			}
+			g.z.Multistream(false)
+			g.within = true
+		}
+		n, err := g.z.Read(b)
+		if err == io.EOF {
+			g.within, err = false, nil
+		}
+		if n > 0 || err != nil {
+			return n, gzipError(err)
 		}
 	}
-	n, err = g.z.Read(b)
-	return n, gzipError(err)
 }
 
 // gzipError marks what is wrong with the encoding rather than with the

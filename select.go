@@ -185,8 +185,8 @@ func (x *Selection) wants(name string) bool {
 	return x.names == nil || slices.Contains(x.names, name)
 }
 
-// String names what is selected.
-func (x *Selection) String() string {
+// what names what is selected.
+func (x *Selection) what() string {
 	if x.names == nil {
 		return "of all events"
 	}
@@ -212,7 +212,7 @@ func (s *EventSource) fanOut(ev Event) error {
 			if q := x.makeQueue(); x.wants(ev.Name) && len(q) == cap(q) {
 				s.handing = false
 				s.mu.Unlock()
-				return fmt.Errorf("%w: the selection %v has no room for an event (Options.Overflow Disconnect)", ErrSlowConsumer, x)
+				return fmt.Errorf("%w: the selection %s has no room for an event (Options.Overflow Disconnect)", ErrSlowConsumer, x.what())
 			}
 		}
 	}
@@ -298,7 +298,7 @@ func (x *Selection) drop() {
 	s.mu.Unlock()
 	if !x.dropping {
 		x.dropping = true
-		s.report(fmt.Errorf("%w: the selection %v has begun to drop events (Options.Overflow %v)", ErrSlowConsumer, x, s.o.Overflow))
+		s.report(fmt.Errorf("%w: the selection %s has begun to drop events (Options.Overflow %v)", ErrSlowConsumer, x.what(), s.o.Overflow))
 	}
 }
 
@@ -314,7 +314,7 @@ func (x *Selection) waitForRoom(q chan Event, ev Event) error {
 		case <-x.source.life.Done():
 			return errAbandoned
 		case <-timer.C:
-			x.source.report(fmt.Errorf("%w: the selection %v has held up the stream for %v", ErrSlowConsumer, x, slowConsumer))
+			x.source.report(fmt.Errorf("%w: the selection %s has held up the stream for %v", ErrSlowConsumer, x.what(), slowConsumer))
 		}
 	}
 }

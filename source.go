@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -128,15 +127,19 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 		done:   make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 	}
+	s.resumeID = cmp.Or(o.LastEventID, presetID(c.Header, o.Header))
 	_, err := parseURL(url)
-	if err = cmp.Or(err, o.check(), c.check()); err != nil {
+	if err = cmp.Or(err, o.check(), c.check(), checkStart(s.resumeID)); err != nil {
 		s.invalid = Permanent(fmt.Errorf("sse: %w", err))
 	}
-	if s.resumeID = o.LastEventID; s.resumeID == "" {
-		s.resumeID = presetID(c.Header, o.Header)
-	}
 	s.parser.MaxEventSize = max(o.MaxEventSize, 0)
-	s.parser.OnComment = o.OnComment
+	if o.OnComment != nil {
+		s.parser.OnComment = func(text string) {
+			if !s.isStopping() {
+				o.OnComment(text)
+			}
+		}
+	}
 	s.schedule.policy = s.o.Retry
 	// The end of the caller's context must show as what it is and never as a
 	// cut connection, so it closes the source, which ends its own context.
@@ -344,9 +347,10 @@ func (s *EventSource) next() (Event, outcome) {
 		case err == errResting: //nolint:errorlint // these two are never wrapped
 			return Event{}, atRest
 		case err == errReconnect: //nolint:errorlint // as above
+			s.noteProgress()
 			s.drop()
 			s.mu.Lock()
-			s.state = Connecting
+			s.state, s.reconnect = Connecting, false
 			s.mu.Unlock()
 		case err != nil:
 			s.close(s.localFirst(err))
@@ -428,10 +432,11 @@ func (s *EventSource) interruption() error {
 }
 
 // admit applies the hooks that see an event before any selection does, and
-// reports whether it is to be handed over.
+// reports whether it is to be handed over. If one of them, or OnComment before
+// them, closes the source, the next is not called.
 func (s *EventSource) admit(ev Event) (Event, bool) {
 	s.conn.brought = true
-	if s.o.Transform != nil {
+	if s.o.Transform != nil && !s.isStopping() {
 		changed, err := s.o.Transform(ev)
 		if err != nil {
 			s.report(err)
@@ -439,18 +444,18 @@ func (s *EventSource) admit(ev Event) (Event, bool) {
 			ev = changed
 		}
 	}
-	if s.o.EndOn != nil && s.o.EndOn(ev) {
+	if s.o.EndOn != nil && !s.isStopping() && s.o.EndOn(ev) {
 		s.stop(ErrClosed, &ev)
-		return Event{}, false
 	}
-	if s.o.OnEvent != nil {
+	if s.o.OnEvent != nil && !s.isStopping() {
 		s.o.OnEvent(ev)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return ev, s.stopping == nil
 	}
-	return ev, true
+	return ev, !s.isStopping()
 }
+
+// isStopping reports whether this side has ended the source, say by a hook:
+// nothing more is to be shown to anyone.
+func (s *EventSource) isStopping() bool { return s.life.Err() != nil }
 
 // handOver gives an event to the selections. Only then, and only if all of
 // them have it, the last event id moves.
@@ -500,14 +505,4 @@ func (s *EventSource) finish() {
 	s.mu.Unlock()
 	s.kill(ErrClosed)
 	close(s.done)
-}
-
-// report tells of trouble that closes nothing.
-func (s *EventSource) report(err error) {
-	if l := s.client.Logger; l != nil {
-		l.LogAttrs(s.life, slog.LevelWarn, "sse: trouble", slog.String("url", s.target()), slog.String("err", err.Error()))
-	}
-	if s.o.OnError != nil {
-		s.o.OnError(err)
-	}
 }

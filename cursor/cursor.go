@@ -49,6 +49,9 @@ func (f File) Load(ctx context.Context) (string, error) {
 	if err := context.Cause(ctx); err != nil {
 		return "", err
 	}
+	if f == "" {
+		return "", errors.New("cursor: the path of the file is empty")
+	}
 	b, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil

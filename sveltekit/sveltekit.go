@@ -7,8 +7,10 @@
 // the response tells, so that [Config] has to.
 //
 // The ids of sveltekit-sse begin with 1 on every connection and the server
-// does not read Last-Event-ID: a stream cannot be resumed, and events must not
-// be told apart by their ids.
+// does not read Last-Event-ID: a stream cannot be resumed but only opened
+// again, and events must not be told apart by their ids. As its events do have
+// ids, a POST counts as one that can be repeated; set Options.OnClose or
+// Options.Retry if opening the stream again does harm.
 package sveltekit
 
 import (
