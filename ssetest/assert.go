@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,49 +19,87 @@ import (
 
 // Collect returns the next n events of seq and leaves the loop, which for
 // EventSource.All closes the source and for Selection.All stops the selection.
-// An error, or an end before that, fails the test at once.
+// It fails the test at once if an error or the end comes before that, or
+// nothing for a week in a synctest bubble and 30 s elsewhere.
 func Collect(tb testing.TB, seq iter.Seq2[sse.Event, error], n int) []sse.Event {
 	tb.Helper()
-	got, err := collect(seq, n)
-	if err != nil || len(got) < n {
-		tb.Fatalf("ssetest: event %d: %s\ngot: %v\nwant: %d events\n%s", len(got), ending(err), got, n, seen(tb))
+	got, why := collect(seq, n)
+	if len(got) < n {
+		tb.Fatalf("ssetest: event %d: %s\ngot: %v\nwant: %d events\n%s", len(got), why, got, n, seen(tb))
 	}
 	return got
 }
 
-func collect(seq iter.Seq2[sse.Event, error], n int) (got []sse.Event, err error) {
+// collect returns up to n events of seq, and why there are no more. The loop
+// has a goroutine of its own, so that a stream that hangs does not take the
+// failure message with it; the end of the test closes its source.
+func collect(seq iter.Seq2[sse.Event, error], n int) (got []sse.Event, why string) {
 	if n <= 0 {
-		return nil, nil
+		return nil, ""
 	}
-	for ev, err := range seq {
-		if err != nil {
-			return got, err
+	var mu sync.Mutex
+	why = "the stream ended"
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ev, err := range seq {
+			mu.Lock()
+			if err != nil {
+				why = fmt.Sprintf("the stream failed: %v", err)
+			} else {
+				got = append(got, ev)
+			}
+			enough := err != nil || len(got) == n
+			mu.Unlock()
+			if enough {
+				return
+			}
 		}
-		if got = append(got, ev); len(got) == n {
-			break
-		}
+	}()
+	timer := time.NewTimer(patience())
+	defer timer.Stop()
+	select {
+	case <-done:
+		return got, why
+	case <-timer.C:
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(got), nothingMore()
 	}
-	return got, nil
 }
 
-func ending(err error) string {
-	if err != nil {
-		return fmt.Sprintf("the stream failed: %v", err)
+// patience is how long to wait for events. Only the clock of a synctest bubble
+// is in the past, where a week costs nothing.
+func patience() time.Duration {
+	if time.Now().Year() < 2020 {
+		return 7 * 24 * time.Hour
 	}
-	return "the stream ended"
+	return 30 * time.Second
 }
+
+func nothingMore() string { return fmt.Sprintf("nothing more came within %v", patience()) }
 
 // Take returns the next n events of the channel of a selection, and can be
-// called again. An end before that fails the test at once.
+// called again. It fails the test like Collect.
 func Take(tb testing.TB, ch <-chan sse.Event, n int) []sse.Event {
 	tb.Helper()
 	var got []sse.Event
+	timer := time.NewTimer(patience())
+	defer timer.Stop()
 	for len(got) < n {
-		ev, ok := <-ch
-		if !ok {
-			tb.Fatalf("ssetest: event %d: the channel was closed\ngot: %v\nwant: %d events\n%s", len(got), got, n, seen(tb))
+		why := ""
+		select {
+		case ev, ok := <-ch:
+			if ok {
+				got = append(got, ev)
+				continue
+			}
+			why = "the channel was closed"
+		case <-timer.C:
+			why = nothingMore()
 		}
-		got = append(got, ev)
+		tb.Fatalf("ssetest: event %d: %s\ngot: %v\nwant: %d events\n%s", len(got), why, got, n, seen(tb))
+		return got
 	}
 	return got
 }
@@ -69,10 +108,10 @@ func Take(tb testing.TB, ch <-chan sse.Event, n int) []sse.Event {
 // the loop as Collect does. What differs first is named by its index.
 func Want(tb testing.TB, seq iter.Seq2[sse.Event, error], want []sse.Event, opts ...cmp.Option) {
 	tb.Helper()
-	got, err := collect(seq, len(want))
+	got, why := collect(seq, len(want))
 	for i := range want {
 		if i >= len(got) {
-			tb.Errorf("ssetest: event %d: %s\nwant: %+v\ngot: %+v\n%s", i, ending(err), want, got, seen(tb))
+			tb.Errorf("ssetest: event %d: %s\nwant: %+v\ngot: %+v\n%s", i, why, want, got, seen(tb))
 			return
 		}
 		if !cmp.Equal(want[i], got[i], opts...) {

@@ -43,7 +43,9 @@ type Server struct {
 	tb     testing.TB
 	url    string
 	client *sse.Client
-	over   chan struct{} // closed when the test ends
+	over   chan struct{} // closed when the test ends, with mu held
+
+	handlers sync.WaitGroup
 
 	mu       sync.Mutex
 	script   []Reply
@@ -90,13 +92,8 @@ type connKey struct{}
 func newServer(tb testing.TB, l net.Listener, dial func(context.Context) (net.Conn, error), url string, replies []Reply) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, url: url, over: make(chan struct{}), script: replies}
-	var handlers sync.WaitGroup
 	hs := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			handlers.Add(1)
-			defer handlers.Done()
-			s.serve(w, r)
-		}),
+		Handler:           http.HandlerFunc(s.serve),
 		ErrorLog:          log.New(io.Discard, "", 0),
 		ReadHeaderTimeout: time.Hour,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -122,10 +119,12 @@ func newServer(tb testing.TB, l net.Listener, dial func(context.Context) (net.Co
 	}()
 	register(tb, s)
 	tb.Cleanup(func() {
-		close(s.over)
+		s.mu.Lock()
+		close(s.over) // no handler begins from here on
+		s.mu.Unlock()
 		hs.Close()
 		<-served
-		handlers.Wait()
+		s.handlers.Wait()
 		transport.CloseIdleConnections()
 		unregister(tb)
 		s.mu.Lock()
@@ -194,6 +193,10 @@ func (s *Server) refusal() error {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if !s.begin() {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.handlers.Done()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the client has gone
@@ -206,6 +209,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if err != nil {
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// begin reports whether the test still runs, and makes its end wait for the
+// handler if so.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.over:
+		return false
+	default:
+		s.handlers.Add(1)
+		return true
 	}
 }
 
