@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -161,4 +162,15 @@ func ExampleReply_With() {
 	// Output:
 	// 429 true true
 	// 200 false false
+}
+
+// A server that sends its head with the first event, and a reset that destroys
+// what was not read yet.
+func ExampleUnanswered() {
+	t := &exampleT{}
+	defer t.end()
+	srv := ssetest.New(t, ssetest.Unanswered(ssetest.Wait(time.Millisecond), ssetest.Emit(sse.Event{Data: "1"}), ssetest.ResetUnread()))
+	src := srv.Source(sse.Options{Retry: sse.NoRetry})
+	fmt.Println(errors.Is(src.Run(), syscall.ECONNRESET))
+	// Output: true
 }
