@@ -220,8 +220,10 @@ func TestPoisonedIDNeverStopsReconnection(t *testing.T) {
 					}
 				}
 				want := []sse.Event{
-					{Name: "message", Data: "fine", ID: "1"}, {Name: "message", Data: "poisoned", ID: id},
-					{Name: "message", Data: "after", ID: id}, {Name: "message", Data: "good", ID: "2\t\u00e9 \u20ac"},
+					{Name: "message", Data: "fine", ID: "1"},
+					{Name: "message", Data: "poisoned", ID: id},
+					{Name: "message", Data: "after", ID: id},
+					{Name: "message", Data: "good", ID: "2\t\u00e9 \u20ac"},
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("events (-want +got):\n%s", diff)
@@ -306,7 +308,7 @@ func TestLoneLoopLosesAndDoublesNothing(t *testing.T) {
 				case 0:
 					src.Reconnect()
 				case 1:
-					src.Open(context.Background()) //nolint:errcheck // it has ended
+					src.Open(context.WithoutCancel(t.Context())) //nolint:errcheck // it has ended
 				default:
 					x, from := src.SelectAll(), ""
 					n := rnd.IntN(10)

@@ -66,7 +66,7 @@ func TestCloseEndsEveryStateAtOnce(t *testing.T) {
 		queued  int
 	}
 	consume := func(s *sse.EventSource) { s.Select("message").Events() }
-	open := func(s *sse.EventSource) { s.Open(context.Background()) } //nolint:errcheck // the test tells
+	open := func(s *sse.EventSource) { s.Open(context.WithoutCancel(t.Context())) } //nolint:errcheck // the test tells
 	states := map[string]test{
 		"idle":         {start: func(*sse.EventSource) {}},
 		"dial":         {start: consume, local: sse.CloseEvent{Method: "POST"}},
@@ -106,7 +106,7 @@ func TestCloseEndsEveryStateAtOnce(t *testing.T) {
 				way.do(src, cancel)
 				at := time.Now()
 				<-src.Done()
-				if d := time.Since(at); d != 0 || src.Err() != way.want || src.State() != sse.Closed { //nolint:errorlint // itself
+				if d := time.Since(at); d != 0 || src.Err() != way.want || src.State() != sse.Closed {
 					t.Errorf("ended %v later; Err = %v, want %v; state %v", d, src.Err(), way.want, src.State())
 				}
 				stats := src.Stats()
@@ -178,7 +178,7 @@ func TestCloseFromAHookIsTheOnlyClose(t *testing.T) {
 		log := ssetest.Record(&o)
 		src = srv.Source(o)
 		x := src.SelectAll()
-		if err := src.Run(); err != sse.ErrClosed { //nolint:errorlint // itself
+		if err := src.Run(); err != sse.ErrClosed {
 			t.Errorf("Err = %v", err)
 		}
 		ssetest.WantCloses(t, log, sse.CloseEvent{IsLocal: true, Err: sse.ErrClosed})
@@ -232,11 +232,11 @@ func TestContextThatEndedBeforeTheSourceWasMade(t *testing.T) {
 			log := ssetest.Record(&o)
 			src := ssetest.New(t).Client().SourceContext(ctx, "http://sse.test", o)
 			for ev, err := range src.All() {
-				if err != errCause { //nolint:errorlint // itself
+				if err != errCause {
 					t.Errorf("loop got %v, %v", ev, err)
 				}
 			}
-			if src.Err() != errCause || src.Run() != errCause || src.Open(t.Context()) != errCause { //nolint:errorlint // itself
+			if src.Err() != errCause || src.Run() != errCause || src.Open(t.Context()) != errCause {
 				t.Errorf("Err = %v", src.Err())
 			}
 			ssetest.WantCloses(t, log, sse.CloseEvent{IsLocal: true, Err: errCause})
@@ -276,7 +276,7 @@ func TestContextThatHasEndedBeforeTheSourceIsMade(t *testing.T) {
 	cancel(errCause)
 	for range 1000 { // the end of the source races with its making
 		src := sse.SourceContext(ctx, "http://sse.test", sse.Options{})
-		if err := src.Run(); err != errCause { //nolint:errorlint // itself
+		if err := src.Run(); err != errCause {
 			t.Fatalf("Err = %v", err)
 		}
 	}
@@ -310,7 +310,7 @@ func TestFirstReasonToEndStays(t *testing.T) {
 		}
 		synctest.Wait()
 		close(release)
-		if err := src.Run(); err != test.want { //nolint:errorlint // itself
+		if err := src.Run(); err != test.want {
 			t.Errorf("Err = %v, want %v", err, test.want)
 		}
 	})
@@ -330,7 +330,7 @@ func TestEndOfTheContextNeverShowsAsACut(t *testing.T) {
 			}
 			cancel(errCause)
 			<-src.Done()
-			if src.Err() != errCause { //nolint:errorlint // itself
+			if src.Err() != errCause {
 				t.Fatalf("run %d: Err = %v", i, src.Err())
 			}
 			ssetest.WantCloses(t, log, sse.CloseEvent{IsLocal: true, Err: errCause})

@@ -347,7 +347,7 @@ func ExampleEventSource_Ack() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		last := 0
-		fmt.Sscan(r.Header.Get("Last-Event-ID"), &last)
+		fmt.Sscan(r.Header.Get("Last-Event-ID"), &last) //nolint:errcheck // stays 0
 		for id := last + 1; id <= 3; id++ {
 			fmt.Fprintf(w, "id: %d\ndata: event %d\n\n", id, id)
 		}

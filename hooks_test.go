@@ -269,7 +269,7 @@ func TestEndOnEndsTheSourceBeforeTheEventIsSeen(t *testing.T) {
 			Status: 200, IsLocal: true, Err: sse.ErrClosed, Events: 1, LastEventID: "1",
 			Final: &sse.Event{Name: "stop", Data: "[DONE]", ID: "2"},
 		})
-		if src.Err() != sse.ErrClosed || src.LastEventID() != "1" || log.Closes()[0].Retriable { //nolint:errorlint // itself
+		if src.Err() != sse.ErrClosed || src.LastEventID() != "1" || log.Closes()[0].Retriable {
 			t.Errorf("Err = %v, LastEventID = %q, close %v", src.Err(), src.LastEventID(), log.Closes()[0])
 		}
 	})
@@ -302,7 +302,7 @@ func TestNoEndOfTheStreamWinsAgainst(t *testing.T) {
 			}
 			src = srv.Client().Source(srv.URL(), o)
 			x := src.SelectAll()
-			if err := src.Run(); err != sse.ErrClosed || dataOf(ssetest.Take(t, x.Events(), 1)) != "1 " || len(x.Events()) != 0 { //nolint:errorlint // itself
+			if err := src.Run(); err != sse.ErrClosed || dataOf(ssetest.Take(t, x.Events(), 1)) != "1 " || len(x.Events()) != 0 {
 				t.Fatalf("Err = %v, %d more events", err, len(x.Events()))
 			}
 		}

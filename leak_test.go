@@ -162,7 +162,7 @@ func TestNoSocketIsLeftAfterDone(t *testing.T) {
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprint(w, "data: 1\n\n")
-		http.NewResponseController(w).Flush() //nolint:errcheck // the client sees
+		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}))
 	defer srv.Close()
@@ -193,7 +193,7 @@ func TestHookPanicIsNotSwallowed(t *testing.T) {
 	const env = "SSE_TEST_PANIC"
 	if os.Getenv(env) != "" {
 		srv := ssetest.New(t, streamOf(numberedEvents(1, 1), ssetest.Hold()))
-		srv.Source(sse.Options{OnEvent: func(sse.Event) { panic("from a hook") }}).Run() //nolint:errcheck // does not return
+		srv.Source(sse.Options{OnEvent: func(sse.Event) { panic("from a hook") }}).Run()
 		return
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHookPanicIsNotSwallowed$")

@@ -2,7 +2,6 @@ package sse_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -203,7 +202,7 @@ func TestConnectDoesNothingOnceTheSourceHasEnded(t *testing.T) {
 		kept[0].Connect()
 		kept[0].ConnectAfter(0)
 		letPass(time.Hour)
-		if len(kept) != 1 || len(told.all()) != 0 || src.Err() != sse.ErrClosed || len(srv.Requests()) != 1 { //nolint:errorlint // itself
+		if len(kept) != 1 || len(told.all()) != 0 || src.Err() != sse.ErrClosed || len(srv.Requests()) != 1 {
 			t.Errorf("%d closes, OnError %q, Err = %v, %d requests", len(kept), told.all(), src.Err(), len(srv.Requests()))
 		}
 	})
@@ -276,7 +275,7 @@ func TestBadURLOrOptionsAreTheFirstClose(t *testing.T) {
 			t.Fatal("ended before it was consumed")
 		}
 		_, err := drainLoop(src.All())
-		if err == nil || err != src.Err() || !strings.HasPrefix(err.Error(), "sse: ") { //nolint:errorlint // itself
+		if err == nil || err != src.Err() || !strings.HasPrefix(err.Error(), "sse: ") {
 			t.Errorf("the loop got %v, Err = %v", err, src.Err())
 		}
 		if closes := log.Closes(); len(closes) != 1 || closes[0].Status != 0 || closes[0].Retriable || closes[0].IsLocal || !errors.Is(err, closes[0].Err) {
@@ -286,7 +285,7 @@ func TestBadURLOrOptionsAreTheFirstClose(t *testing.T) {
 }
 
 func TestSourceNeverPrintsASecret(t *testing.T) {
-	src := sse.SourceContext(context.Background(), "http://user:secret@sse.test/?q=secret", sse.Options{LastEventID: "7", Body: []byte("secret")})
+	src := sse.SourceContext(t.Context(), "http://user:secret@sse.test/?q=secret", sse.Options{LastEventID: "7", Body: []byte("secret")})
 	defer src.Close()
 	text := fmt.Sprintf("%v %+v %#v %s", src, src, src, src)
 	var b bytes.Buffer

@@ -87,7 +87,7 @@ func TestLoopsYieldOnlyFailures(t *testing.T) {
 				if (err == nil) != (test.want == nil) || !errors.Is(err, test.want) || test.text != "" && !containsText(err, test.text) {
 					t.Errorf("the loop got %q, then %v, want %v %q", got, err, test.want, test.text)
 				}
-				if src.Err() == nil || err != nil && test.text != "ended before EndOn" && err != src.Err() { //nolint:errorlint // itself
+				if src.Err() == nil || err != nil && test.text != "ended before EndOn" && err != src.Err() {
 					t.Errorf("the loop got %v, Err = %v", err, src.Err())
 				}
 			})
@@ -160,7 +160,7 @@ func TestLeavingALoopReleasesWhatItRangesOver(t *testing.T) {
 					}
 					return
 				}
-				if !chanClosed(src.Done()) || !returned || src.Err() != sse.ErrClosed || src.State() != sse.Closed { //nolint:errorlint // itself
+				if !chanClosed(src.Done()) || !returned || src.Err() != sse.ErrClosed || src.State() != sse.Closed {
 					t.Errorf("Done: %v, OnClose has returned: %v, Err = %v, state %v", chanClosed(src.Done()), returned, src.Err(), src.State())
 				}
 				ssetest.WantCloses(t, log, sse.CloseEvent{IsLocal: true, Status: 200, Err: sse.ErrClosed})
@@ -220,7 +220,7 @@ func TestGoexitInAHookEndsTheSource(t *testing.T) {
 			}
 		}})
 		got, err := drainLoop(src.SelectAll().All())
-		if got != "1 " || err == nil || src.Err() != err || src.State() != sse.Closed { //nolint:errorlint // itself
+		if got != "1 " || err == nil || src.Err() != err || src.State() != sse.Closed {
 			t.Errorf("the loop got %q, then %v; Err = %v, state %v", got, err, src.Err(), src.State())
 		}
 		// In the middle of a hand-over, which has stopped the selection.
@@ -384,8 +384,8 @@ func TestLoneLoopHandsOver(t *testing.T) {
 				t.Errorf("the other consumer got %q", got)
 			}
 		}, false},
-		"Run":  {func(s *sse.EventSource, _ context.CancelFunc) { go s.Run() }, events, false}, //nolint:errcheck // returns in the end
-		"Open": {func(s *sse.EventSource, _ context.CancelFunc) { s.Open(context.Background()) }, events, false},
+		"Run":  {func(s *sse.EventSource, _ context.CancelFunc) { go s.Run() }, events, false},
+		"Open": {func(s *sse.EventSource, _ context.CancelFunc) { s.Open(context.WithoutCancel(t.Context())) }, events, false}, //nolint:errcheck // the events tell
 	}
 	run := func(t *testing.T, test test, inHook bool) {
 		t.Helper()

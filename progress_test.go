@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,7 +27,7 @@ func TestDisconnectThatDeliversNothingIsNoHotLoop(t *testing.T) {
 		srv := ssetest.New(t)
 		steps := []ssetest.Step{ssetest.Retry(0)}
 		for id := range 100 {
-			steps = append(steps, ssetest.Emit(sse.Event{Data: "x", ID: fmt.Sprint(id)}))
+			steps = append(steps, ssetest.Emit(sse.Event{Data: "x", ID: strconv.Itoa(id)}))
 		}
 		srv.Always(ssetest.Stream(steps...))
 		src := srv.Source(sse.Options{Overflow: sse.Disconnect})

@@ -426,7 +426,7 @@ func TestJSONDecodesAndGoesOn(t *testing.T) {
 			t.Error("leaving a loop over the source has not closed it")
 		}
 		for _, err := range sse.JSON[quote](failing) {
-			if err != errCause { //nolint:errorlint // itself
+			if err != errCause {
 				t.Errorf("error of the sequence came out as %v", err)
 			}
 		}

@@ -90,8 +90,8 @@ func TestSourceOpensWhenFirstConsumed(t *testing.T) {
 		"Events":        {func(t *testing.T, s *sse.EventSource) { s.SelectAll().Events() }, true},
 		"All":           {func(t *testing.T, s *sse.EventSource) { ssetest.Collect(t, s.All(), 1) }, true},
 		"Selection.All": {func(t *testing.T, s *sse.EventSource) { ssetest.Collect(t, s.Select("message").All(), 1) }, true},
-		"Open":          {func(t *testing.T, s *sse.EventSource) { s.Open(context.Background()) }, true}, //nolint:errcheck // the request tells
-		"Run":           {func(t *testing.T, s *sse.EventSource) { go s.Run() }, true},                   //nolint:errcheck // the request tells
+		"Open":          {func(t *testing.T, s *sse.EventSource) { s.Open(t.Context()) }, true}, //nolint:errcheck // the request tells
+		"Run":           {func(t *testing.T, s *sse.EventSource) { go s.Run() }, true},
 		"nothing else": {func(t *testing.T, s *sse.EventSource) {
 			x, y := s.Select("a"), s.SelectAll()
 			s.Reconnect()
@@ -153,7 +153,7 @@ func TestOpenWaitsForAnAcceptedResponse(t *testing.T) {
 		"204":                        {replies: refused(204), want: io.EOF},
 		"ctx ends before the head":   {replies: []ssetest.Reply{ssetest.Unanswered(ssetest.Hold())}, want: late, takes: time.Minute, lives: true},
 		"closed":                     {before: (*sse.EventSource).Close, want: sse.ErrClosed},
-		"accepted once, ended since": {replies: []ssetest.Reply{ssetest.Stream()}, before: func(s *sse.EventSource) { s.Run() }}, //nolint:errcheck // Open tells
+		"accepted once, ended since": {replies: []ssetest.Reply{ssetest.Stream()}, before: func(s *sse.EventSource) { s.Run() }},
 	}, func(t *testing.T, test test) {
 		srv := ssetest.New(t, test.replies...)
 		src := srv.Source(sse.Options{
@@ -172,7 +172,7 @@ func TestOpenWaitsForAnAcceptedResponse(t *testing.T) {
 		start := time.Now()
 		if err := src.Open(ctx); !errors.Is(err, test.want) {
 			t.Errorf("Open = %v, want %v", err, test.want)
-		} else if err != nil && !test.lives && err != src.Err() { //nolint:errorlint // itself
+		} else if err != nil && !test.lives && err != src.Err() {
 			t.Errorf("Open = %v, Err = %v", err, src.Err())
 		}
 		if d := time.Since(start); d != test.takes || chanClosed(src.Done()) == test.lives {
@@ -219,7 +219,7 @@ func TestRunReturnsErr(t *testing.T) {
 		var got []sse.Event
 		src := srv.Source(sse.Options{OnEvent: func(ev sse.Event) { got = append(got, ev) }})
 		err := src.Run()
-		if !errors.Is(err, sse.ErrStatus) || err != src.Err() || src.Run() != err || !chanClosed(src.Done()) { //nolint:errorlint // itself
+		if !errors.Is(err, sse.ErrStatus) || err != src.Err() || src.Run() != err || !chanClosed(src.Done()) {
 			t.Errorf("Run = %v, then %v, Err = %v", err, src.Run(), src.Err())
 		}
 		if diff := cmp.Diff(numberedEvents(1, 2), got); diff != "" {
@@ -277,7 +277,7 @@ func TestStatsCountWhatHappened(t *testing.T) {
 		if got := src.Stats(); got != (sse.Stats{}) {
 			t.Errorf("before the start: %+v", got)
 		}
-		if err := src.Run(); err != io.EOF { //nolint:errorlint // itself
+		if err := src.Run(); err != io.EOF {
 			t.Errorf("Run = %v, want io.EOF itself", err)
 		}
 		n := uint64(len(first) + len(":\n"))
@@ -318,7 +318,7 @@ func TestErrSaysWhatEndedTheSource(t *testing.T) {
 		log := ssetest.Record(&test.o)
 		src := ssetest.New(t, test.reply).Source(test.o)
 		err := src.Run()
-		if err == nil || test.want != nil && !errors.Is(err, test.want) || test.itself && err != test.want || !containsText(err, test.text) { //nolint:errorlint // itself
+		if err == nil || test.want != nil && !errors.Is(err, test.want) || test.itself && err != test.want || !containsText(err, test.text) {
 			t.Errorf("Err = %v, want %v %q", err, test.want, test.text)
 		}
 		if test.o.Retry.Retriable != nil && containsText(err, "not repeated") {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -61,8 +63,8 @@ func failuresOf(t *testing.T, f func(tb testing.TB)) (failures string, fatal boo
 		}()
 		f(fake)
 	}()
-	for i := len(fake.cleanups) - 1; i >= 0; i-- {
-		fake.cleanups[i]()
+	for _, v := range slices.Backward(fake.cleanups) {
+		v()
 	}
 	return strings.Join(fake.failures, "\n"), fake.fatal
 }
@@ -82,16 +84,12 @@ func wantWords(t *testing.T, failure string, words ...string) {
 
 func numbered(n int) (events []sse.Event) {
 	for i := 1; i <= n; i++ {
-		events = append(events, sse.Event{Name: "message", Data: fmt.Sprint(i), ID: fmt.Sprint(i)})
+		events = append(events, sse.Event{Name: "message", Data: strconv.Itoa(i), ID: strconv.Itoa(i)})
 	}
 	return events
 }
 
-func streamOf(n int, then ...ssetest.Step) ssetest.Reply {
-	r := ssetest.ResumeFrom(numbered(n))
-	r.Steps = append(r.Steps, then...)
-	return r
-}
+func streamOf(n int) ssetest.Reply { return ssetest.ResumeFrom(numbered(n)) }
 
 func eachInBubble[T any](t *testing.T, cases map[string]T, f func(*testing.T, T)) {
 	t.Helper()
@@ -114,10 +112,14 @@ func TestFailuresOfEventChecksSayWhatWasSeen(t *testing.T) {
 	eachInBubble(t, map[string]test{
 		"Want":            {func(tb testing.TB, s *sse.EventSource) { ssetest.Want(tb, s.All(), numbered(3)) }, nil, false},
 		"Want, of a part": {func(tb testing.TB, s *sse.EventSource) { ssetest.Want(tb, s.All(), numbered(2)) }, nil, false},
-		"Want, another": {func(tb testing.TB, s *sse.EventSource) { ssetest.Want(tb, s.All(), changed) },
-			append(requests, "event 1 differs (-want +got)", `"two"`, `"2"`), false},
-		"Want, too few": {func(tb testing.TB, s *sse.EventSource) { ssetest.Want(tb, s.All(), numbered(4)) },
-			append(requests, "event 3: the stream ended", "want:", "got:", "Data:4", "Data:3"), false},
+		"Want, another": {
+			func(tb testing.TB, s *sse.EventSource) { ssetest.Want(tb, s.All(), changed) },
+			append(requests, "event 1 differs (-want +got)", `"two"`, `"2"`), false,
+		},
+		"Want, too few": {
+			func(tb testing.TB, s *sse.EventSource) { ssetest.Want(tb, s.All(), numbered(4)) },
+			append(requests, "event 3: the stream ended", "want:", "got:", "Data:4", "Data:3"), false,
+		},
 		"Want, a failure": {func(tb testing.TB, s *sse.EventSource) {
 			ssetest.Want(tb, func(yield func(sse.Event, error) bool) {
 				for ev := range s.All() {
@@ -132,16 +134,20 @@ func TestFailuresOfEventChecksSayWhatWasSeen(t *testing.T) {
 				tb.Errorf("got %v, state %v", got, s.State())
 			}
 		}, nil, false},
-		"Collect, too few": {func(tb testing.TB, s *sse.EventSource) { ssetest.Collect(tb, s.All(), 4) },
-			append(requests, "event 3: the stream ended", "want: 4 events", "got: [{message 1 1} {message 2 2} {message 3 3}]"), true},
+		"Collect, too few": {
+			func(tb testing.TB, s *sse.EventSource) { ssetest.Collect(tb, s.All(), 4) },
+			append(requests, "event 3: the stream ended", "want: 4 events", "got: [{message 1 1} {message 2 2} {message 3 3}]"), true,
+		},
 		"Take": {func(tb testing.TB, s *sse.EventSource) {
 			ch := s.SelectAll().Events()
 			if got := append(ssetest.Take(tb, ch, 2), ssetest.Take(tb, ch, 1)...); !cmp.Equal(got, numbered(3)) {
 				tb.Errorf("got %v", got)
 			}
 		}, nil, false},
-		"Take, too few": {func(tb testing.TB, s *sse.EventSource) { ssetest.Take(tb, s.SelectAll().Events(), 4) },
-			append(requests, "event 3: the channel was closed", "want: 4 events", "got: [{message 1 1}"), true},
+		"Take, too few": {
+			func(tb testing.TB, s *sse.EventSource) { ssetest.Take(tb, s.SelectAll().Events(), 4) },
+			append(requests, "event 3: the channel was closed", "want: 4 events", "got: [{message 1 1}"), true,
+		},
 	}, func(t *testing.T, test test) {
 		failure, fatal := failuresOf(t, func(tb testing.TB) {
 			test.check(tb, ssetest.New(tb, streamOf(3)).Source(sse.Options{Body: []byte("ask"), Retry: sse.NoRetry}))
@@ -187,7 +193,7 @@ func TestWantClosesMatchesWhatIsSet(t *testing.T) {
 			o := sse.Options{Method: "GET", EndOn: func(ev sse.Event) bool { return ev.ID == "2" }, OnClose: func(ev sse.CloseEvent) { ev.Connect() }}
 			o.Retry = minuteWaits
 			log := ssetest.Record(&o)
-			ssetest.New(tb, ssetest.Status(503, "").With("X-A", "b"), streamOf(3)).Source(o).Run() //nolint:errcheck // the log tells
+			ssetest.New(tb, ssetest.Status(503, "").With("X-A", "b"), streamOf(3)).Source(o).Run()
 			ssetest.WantCloses(tb, log, test.want...)
 		})
 		wantWords(t, failure, test.words...)
@@ -219,7 +225,7 @@ func TestWantRequestsMatchesWhatIsSet(t *testing.T) {
 		failure, _ := failuresOf(t, func(tb testing.TB) {
 			srv := ssetest.New(tb, streamOf(3), ssetest.Status(404, ""))
 			src := srv.Client().Source(srv.URL()+"/a?b=c", sse.Options{Body: []byte("ask"), Retry: minuteWaits})
-			src.Run() //nolint:errcheck // the requests tell
+			src.Run()
 			ssetest.WantRequests(tb, srv, test.want...)
 		})
 		wantWords(t, failure, test.words...)
@@ -273,7 +279,7 @@ func TestRecordKeepsHooksAndPolicy(t *testing.T) {
 		srv.Then([]ssetest.Reply{ssetest.Stream(), ssetest.Status(404, "")}[:test.requests]...)
 		own := test.o.OnClose != nil
 		log := ssetest.Record(&test.o)
-		srv.Source(test.o).Run() //nolint:errcheck // the log tells
+		srv.Source(test.o).Run()
 		if own && calls != "open close " {
 			t.Errorf("hooks called: %q", calls)
 		}

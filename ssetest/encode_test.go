@@ -14,9 +14,19 @@ import (
 // ones around it untouched.
 func FuzzEncode(f *testing.F) {
 	for _, ev := range []sse.Event{
-		{}, {Data: " a"}, {Data: "a\nb\r\nc\rd\n"}, {Name: "price", Data: "1", ID: "7"}, {Name: "message"}, {Name: " ", ID: " "},
-		{Name: ":", Data: ": x\n:\ndata: y\n\n", ID: "id:"}, {Data: "\uFEFF", ID: "\uFEFF"}, {Name: "a\nb"}, {ID: "a\rb"}, {ID: "a\x00b"},
-		{Data: "\xff\xc3", Name: "\xe2\x82"}, {Data: "\xef", ID: "\xbb\xbf"},
+		{},
+		{Data: " a"},
+		{Data: "a\nb\r\nc\rd\n"},
+		{Name: "price", Data: "1", ID: "7"},
+		{Name: "message"},
+		{Name: " ", ID: " "},
+		{Name: ":", Data: ": x\n:\ndata: y\n\n", ID: "id:"},
+		{Data: "\uFEFF", ID: "\uFEFF"},
+		{Name: "a\nb"},
+		{ID: "a\rb"},
+		{ID: "a\x00b"},
+		{Data: "\xff\xc3", Name: "\xe2\x82"},
+		{Data: "\xef", ID: "\xbb\xbf"},
 	} {
 		f.Add(ev.Name, ev.Data, ev.ID)
 	}

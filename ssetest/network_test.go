@@ -160,7 +160,7 @@ func TestMemoryNetworkRefusesOnceTheTestIsOver(t *testing.T) {
 		var srv *ssetest.Server
 		failure, _ := failuresOf(t, func(tb testing.TB) { srv = ssetest.New(tb) })
 		wantWords(t, failure)
-		if _, _, err := fetch(t, srv); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, _, err := fetch(t, srv); !errors.Is(err, syscall.ECONNREFUSED) { //nolint:bodyclose // there is none
 			t.Errorf("dial = %v", err)
 		}
 	})

@@ -82,7 +82,7 @@ func TestRepliesAreWhatTheySay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bothServers(t, func(t *testing.T, newServer func(testing.TB, ...ssetest.Reply) *ssetest.Server) {
 				srv := newServer(t, test.reply)
-				head, body, err := fetch(t, srv)
+				head, body, err := fetch(t, srv) //nolint:bodyclose // fetch does
 				if !errors.Is(err, test.err) || (err == nil) != (test.err == nil) || body != test.body {
 					t.Errorf("got %q, then %v, want %q, then %v", body, err, test.body, test.err)
 				}
@@ -182,38 +182,38 @@ func TestServerFailsTheTestThatStraysFromTheScript(t *testing.T) {
 		do    func(testing.TB, *ssetest.Server)
 		words []string
 	}
-	ask := func(tb testing.TB, srv *ssetest.Server, times int) {
+	ask := func(srv *ssetest.Server, times int) {
 		for range times {
-			srv.Source(sse.Options{Retry: sse.NoRetry}).Run() //nolint:errcheck // the server tells
+			srv.Source(sse.Options{Retry: sse.NoRetry}).Run()
 		}
 	}
 	eachInBubble(t, map[string]test{
-		"as scripted":   {func(tb testing.TB, srv *ssetest.Server) { ask(tb, srv, 2) }, nil},
-		"left over":     {func(tb testing.TB, srv *ssetest.Server) { ask(tb, srv, 1) }, []string{"the last 1 replies were never asked for", "Status(404)", "requests seen: 1"}},
+		"as scripted":   {func(tb testing.TB, srv *ssetest.Server) { ask(srv, 2) }, nil},
+		"left over":     {func(tb testing.TB, srv *ssetest.Server) { ask(srv, 1) }, []string{"the last 1 replies were never asked for", "Status(404)", "requests seen: 1"}},
 		"all left over": {func(testing.TB, *ssetest.Server) {}, []string{"the last 2 replies", "Stream(Emit( 7), Raw)", "requests seen: 0"}},
-		"one too many":  {func(tb testing.TB, srv *ssetest.Server) { ask(tb, srv, 3) }, []string{"request 3 found no reply left in the script", "requests seen: 3", "2: POST /"}},
+		"one too many":  {func(tb testing.TB, srv *ssetest.Server) { ask(srv, 3) }, []string{"request 3 found no reply left in the script", "requests seen: 3", "2: POST /"}},
 		"Then": {func(tb testing.TB, srv *ssetest.Server) {
 			srv.Then(ssetest.Stream(), ssetest.Refuse(nil))
-			ask(tb, srv, 4)
+			ask(srv, 4)
 		}, nil},
-		"Then left over":   {func(tb testing.TB, srv *ssetest.Server) { srv.Then(ssetest.Refuse(errors.New("x"))); ask(tb, srv, 2) }, []string{"Refuse(x)"}},
-		"Always":           {func(tb testing.TB, srv *ssetest.Server) { srv.Always(ssetest.Stream()); ask(tb, srv, 9) }, nil},
-		"Always is no end": {func(tb testing.TB, srv *ssetest.Server) { srv.Always(ssetest.Stream()); ask(tb, srv, 1) }, []string{"the last 1 replies"}},
+		"Then left over":   {func(tb testing.TB, srv *ssetest.Server) { srv.Then(ssetest.Refuse(errors.New("x"))); ask(srv, 2) }, []string{"Refuse(x)"}},
+		"Always":           {func(tb testing.TB, srv *ssetest.Server) { srv.Always(ssetest.Stream()); ask(srv, 9) }, nil},
+		"Always is no end": {func(tb testing.TB, srv *ssetest.Server) { srv.Always(ssetest.Stream()); ask(srv, 1) }, []string{"the last 1 replies"}},
 		"Always, the script first": {func(tb testing.TB, srv *ssetest.Server) {
 			srv.Always(ssetest.Stream())
 			srv.Then(ssetest.Refuse(nil))
-			if ask(tb, srv, 5); len(srv.Requests()) != 4 {
+			if ask(srv, 5); len(srv.Requests()) != 4 {
 				tb.Errorf("%d requests", len(srv.Requests()))
 			}
 		}, nil},
-		"Always refuse": {func(tb testing.TB, srv *ssetest.Server) { srv.Always(ssetest.Refuse(nil)); ask(tb, srv, 5) }, nil},
+		"Always refuse": {func(tb testing.TB, srv *ssetest.Server) { srv.Always(ssetest.Refuse(nil)); ask(srv, 5) }, nil},
 		"a name with a LF": {func(tb testing.TB, srv *ssetest.Server) {
 			srv.Then(ssetest.Stream(ssetest.Emit(sse.Event{Name: "a\nb"})))
-			ask(tb, srv, 3)
+			ask(srv, 3)
 		}, []string{`"a\nb" cannot be written`}},
 		"an id with a NUL": {func(tb testing.TB, srv *ssetest.Server) {
 			srv.Then(ssetest.Stream(ssetest.Emit(sse.Event{ID: "a\x00"})))
-			ask(tb, srv, 3)
+			ask(srv, 3)
 		}, []string{`"a\x00" cannot be written`}},
 		"failed before end": {func(tb testing.TB, _ *ssetest.Server) { tb.Errorf("another failure") }, []string{"another failure"}},
 	}, func(t *testing.T, test test) {
@@ -241,7 +241,7 @@ func TestTheEndOfATestEndsItsSourcesAndReplies(t *testing.T) {
 			}
 			srv.Then(ssetest.Stream(ssetest.Hold()))
 			go func() { // a client that the server does not know
-				_, _, err := fetch(t, srv)
+				_, _, err := fetch(t, srv) //nolint:bodyclose // fetch does
 				fetched <- err
 			}()
 			for len(srv.Requests()) < 4 {
