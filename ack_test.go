@@ -309,6 +309,10 @@ func TestLoneLoopLosesAndDoublesNothing(t *testing.T) {
 					src.Reconnect()
 				case 1:
 					src.Open(context.WithoutCancel(t.Context())) //nolint:errcheck // it has ended
+					const least = uint64(len("id: 1\ndata: 1\n\n"))
+					if got := src.Stats(); got.Bytes < got.Events*least || got.LastEvent.After(got.LastByte) || got.Closes > 1 {
+						t.Errorf("no consistent snapshot: %+v", got)
+					}
 				default:
 					x, from := src.SelectAll(), ""
 					n := rnd.IntN(10)

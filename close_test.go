@@ -200,7 +200,12 @@ func TestCloseInsideOnClose(t *testing.T) {
 	}
 	eachInBubble(t, map[string]test{
 		"without Connect": {func(s *sse.EventSource, _ sse.CloseEvent) { s.Close() }, sse.ErrStatus, []sse.CloseEvent{refused}},
-		"after Connect":   {func(s *sse.EventSource, ev sse.CloseEvent) { ev.Connect(); s.Close() }, sse.ErrClosed, []sse.CloseEvent{refused, local}},
+		"by another goroutine, without Connect": {func(s *sse.EventSource, _ sse.CloseEvent) {
+			var wg sync.WaitGroup
+			wg.Go(s.Close)
+			wg.Wait()
+		}, sse.ErrStatus, []sse.CloseEvent{refused}},
+		"after Connect": {func(s *sse.EventSource, ev sse.CloseEvent) { ev.Connect(); s.Close() }, sse.ErrClosed, []sse.CloseEvent{refused, local}},
 		"after ConnectAfter(0)": {func(s *sse.EventSource, ev sse.CloseEvent) {
 			ev.ConnectAfter(0)
 			s.Close()
@@ -287,17 +292,14 @@ func TestFirstReasonToEndStays(t *testing.T) {
 		"Close":       func(src *sse.EventSource, _ context.CancelCauseFunc) { src.Close() },
 		"the context": func(_ *sse.EventSource, cancel context.CancelCauseFunc) { cancel(errCause) },
 	}
-	eachInBubble(t, map[string]struct {
+	type test struct {
 		first, second string
 		want          error
-	}{
+	}
+	eachInBubble(t, map[string]test{
 		"Close":       {"Close", "the context", sse.ErrClosed},
 		"the context": {"the context", "Close", errCause},
-	}, func(t *testing.T, test struct {
-		first, second string
-		want          error
-	},
-	) {
+	}, func(t *testing.T, test test) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
 		srv := ssetest.New(t, streamOf(numberedEvents(1, 1), ssetest.Hold()))

@@ -294,3 +294,25 @@ func TestSourceNeverPrintsASecret(t *testing.T) {
 		t.Errorf("a source prints %s", text)
 	}
 }
+
+func TestEventsOfAConnectionPrintInOneLine(t *testing.T) {
+	for _, test := range []struct {
+		ev    fmt.Stringer
+		words string // one by one
+	}{
+		{sse.CloseEvent{Status: 503, Err: sse.ErrStatus, Retriable: true, Attempt: 2, Delay: time.Minute}, "retriable 503 refused 1m0s 2"},
+		{sse.CloseEvent{Status: 401, Err: sse.ErrStatus}, "fatal 401 Unauthorized refused"},
+		{sse.CloseEvent{Status: 599, Err: sse.ErrStatus}, "fatal 599"},
+		{sse.CloseEvent{Status: 200, Err: io.EOF, Events: 1}, "ended 200 1 event cleanly"},
+		{sse.CloseEvent{Status: 204, Err: io.EOF}, "ended 204 stop"},
+		{sse.CloseEvent{IsLocal: true, Err: sse.ErrClosed, Events: 2}, "this side 2 events closed"},
+		{sse.OpenEvent{Status: 200, Attempt: 1, LastEventID: "a\nb"}, `open 200 OK 1 failed "a\nb"`},
+	} {
+		text := test.ev.String()
+		for word := range strings.FieldsSeq(test.words) {
+			if !strings.Contains(text, word) || strings.Contains(text, "\n") || fmt.Sprintf("%+v", test.ev) != text {
+				t.Errorf("%+v prints %q, want %q in one line", test.ev, text, test.words)
+			}
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -299,6 +300,34 @@ func TestParserAllocatesOncePerEvent(t *testing.T) {
 			t.Errorf("%s: %.0f allocations for 1000 events, want one each", name, allocs)
 		}
 	}
+}
+
+// A burst does not leave its buffers behind: at most 64 KiB of reading and as
+// much of joining.
+func TestParserLetsGoOfLargeBuffers(t *testing.T) {
+	line := "data: " + strings.Repeat("x", 256<<10) + "\n"
+	lines := strings.Repeat("data: "+strings.Repeat("x", 1<<10)+"\n", 256)
+	stream := line + "\n" + lines + "\n" + "data: small\n\n"
+	const n = 50
+	var parsers [n]*sse.Parser
+	before := heap()
+	for i := range parsers {
+		parsers[i] = sse.NewParser(strings.NewReader(stream))
+		for range parsers[i].All() {
+		}
+	}
+	if each := (heap() - before) / n; each > 140<<10 {
+		t.Errorf("a parser keeps %d bytes after events of 256 KiB, want at most 140 KiB", each)
+	}
+	runtime.KeepAlive(parsers)
+	runtime.KeepAlive(stream)
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func TestParserLargeEventsDoNotPinMemoryThroughNamesAndIDs(t *testing.T) {

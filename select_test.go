@@ -371,6 +371,16 @@ func TestDisconnectIsAllOrNothingAndAsksAgain(t *testing.T) {
 	})
 }
 
+func TestOverflowPrintsItsName(t *testing.T) {
+	got := ""
+	for o := sse.Block; o <= sse.Disconnect+1; o++ {
+		got += o.String() + " "
+	}
+	if want := "Block DropOldest DropNewest Disconnect Overflow(4) "; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestDisconnectMindsOnlyWhoWantsTheEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := ssetest.New(t, streamOf(namedEvents("a:1", "b:2", "c:3"), ssetest.Hold()))
