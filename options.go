@@ -120,7 +120,7 @@ func (o Options) withDefaults() Options {
 func (o Options) check() error {
 	switch {
 	case o.Method != "" && !isToken(o.Method):
-		return fmt.Errorf("Options.Method %q is not a token", clipToken(o.Method))
+		return fmt.Errorf("Options.Method %q is not a token", clip(o.Method))
 	case o.MaxEventSize < 0:
 		return fmt.Errorf("Options.MaxEventSize is %d, want 0 or more", o.MaxEventSize)
 	case o.Overflow < Block || o.Overflow > Disconnect:

@@ -89,12 +89,15 @@ func headerNames(h http.Header) string {
 	return fmt.Sprint(slices.Sorted(maps.Keys(h)))
 }
 
-// clipToken shortens what a server chose, and shows it without control
-// characters.
-func clipToken(s string) string {
+// clip shortens what somebody else chose.
+func clip(s string) string {
 	const most = 64
 	if len(s) > most {
-		s = s[:most] + "..."
+		return s[:most] + "..."
 	}
-	return strings.Trim(fmt.Sprintf("%q", s), `"`)
+	return s
 }
+
+// clipToken is clip for text outside of quotes, where control characters must
+// not show.
+func clipToken(s string) string { return strings.Trim(fmt.Sprintf("%q", clip(s)), `"`) }

@@ -64,7 +64,7 @@ func (s *EventSource) newRequest(ctx context.Context, lastEventID string) (*http
 func checkRequest(req *http.Request) error {
 	switch {
 	case !isToken(req.Method):
-		return fmt.Errorf("method %q (Options.Method) is not a token", clipToken(req.Method))
+		return fmt.Errorf("method %q (Options.Method) is not a token", clip(req.Method))
 	case req.URL == nil:
 		return errors.New("the request has no URL (Options.Prepare)")
 	}
@@ -110,7 +110,7 @@ func checkURL(u *url.URL) error {
 func checkHeader(option string, h http.Header) error {
 	for key, values := range h {
 		if !isToken(key) {
-			return fmt.Errorf("%s: name %q cannot be sent", option, clipToken(key))
+			return fmt.Errorf("%s: name %q cannot be sent", option, clip(key))
 		}
 		if canonical := http.CanonicalHeaderKey(key); canonical != key && h[canonical] != nil {
 			return fmt.Errorf("%s: %q and %q are the same name", option, key, canonical)
@@ -151,7 +151,7 @@ func checkID(id string) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("sse: event id %q cannot be sent back as Last-Event-ID: %s", clipToken(id), why)
+	return fmt.Errorf("sse: event id %q cannot be sent back as Last-Event-ID: %s", clip(id), why)
 }
 
 // send sends one request and returns the response as it comes, redirects
