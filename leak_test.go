@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -32,12 +33,33 @@ func TestMain(m *testing.M) {
 	goroutines, files := goroutinesNow(), filesNow()
 	code := m.Run()
 	if fuzzing := flag.Lookup("test.fuzz").Value.String() != "" || flag.Lookup("test.fuzzworker").Value.String() == "true"; code == 0 && !fuzzing {
-		if left := leftOver(goroutines, files); left != "" {
+		left := leftOver(goroutines, files)
+		if left == "" {
+			left = leakedNow()
+		}
+		if left != "" {
 			fmt.Fprintf(os.Stderr, "left behind by the tests:\n%s\n", left)
 			code = 1
 		}
 	}
 	os.Exit(code)
+}
+
+// leakedNow asks the runtime for goroutines that nothing can wake any more. It
+// knows only in a build with GOEXPERIMENT=goroutineleakprofile.
+func leakedNow() string {
+	profile := pprof.Lookup("goroutineleak")
+	if profile == nil {
+		return ""
+	}
+	var b strings.Builder
+	if err := profile.WriteTo(&b, 1); err != nil {
+		return err.Error()
+	}
+	if profile.Count() == 0 {
+		return ""
+	}
+	return b.String()
 }
 
 // leftOver waits for what ends by itself and returns what does not.
