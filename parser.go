@@ -311,10 +311,22 @@ func (p *Parser) addData(value []byte) {
 	}
 	if p.lines > 1 {
 		p.own()
+		p.growJoined(len(value) + 1)
 		p.joined = append(p.joined, '\n')
 	}
 	p.joined = appendUTF8(p.joined, value)
 	p.data = p.joined
+}
+
+// growJoined makes room for n bytes more, by doubling: the small steps of append
+// would leave several times the final size to the garbage collector.
+func (p *Parser) growJoined(n int) {
+	need := len(p.joined) + n
+	if need <= cap(p.joined) {
+		return
+	}
+	size := max(need, min(2*cap(p.joined), p.limit()), minBuffer)
+	p.joined = append(make([]byte, 0, size), p.joined...)
 }
 
 // own moves borrowed data out of the read buffer, which is about to be reused.

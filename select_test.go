@@ -458,3 +458,24 @@ func closedFor(x *sse.Selection) bool {
 }
 
 func failing(yield func(sse.Event, error) bool) { yield(sse.Event{}, errCause) }
+
+func TestStopWhileTheHandOverWaitsForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := ssetest.New(t, ssetest.Stream(ssetest.Emit(sse.Event{Data: "x"}), ssetest.Hold()))
+		src := srv.Source(sse.Options{Buffer: -1})
+		first, second := src.SelectAll(), src.SelectAll()
+		events, stopped := first.Events(), second.Events()
+		synctest.Wait() // the hand-over waits for first, and second comes after it
+		second.Stop()
+		synctest.Wait()
+		if ev := <-events; ev.Data != "x" {
+			t.Errorf("the selection that was not stopped got %v", ev)
+		}
+		synctest.Wait()
+		if ev, ok := <-stopped; ok {
+			t.Errorf("the stopped selection got %v", ev)
+		}
+		src.Close()
+		<-src.Done()
+	})
+}
