@@ -22,6 +22,7 @@ import (
 
 	"github.com/wellspring-go/sse"
 	"github.com/wellspring-go/sse/cursor"
+	"github.com/wellspring-go/sse/internal/rows"
 	"github.com/wellspring-go/sse/ssetest"
 )
 
@@ -112,6 +113,7 @@ func TestATornFileIsAnErrorAndNeverAnotherID(t *testing.T) {
 		save(t, f, id) // mends it
 		wantID(t, f, id)
 	}
+	rows.Note(t, "F19", "torn at every byte, %d ids: an error, never another id", len(ids))
 }
 
 // What a process that was killed during Save leaves beside the file.
@@ -169,6 +171,7 @@ func TestAfterAFailedSaveTheFileHoldsTheOldID(t *testing.T) {
 			}
 		})
 	}
+	rows.Note(t, "F19", "%d ways to fail, a full disk and a read-only folder among them: the error surfaces, the old id stays", len(failures))
 }
 
 // Save removes only what it made.
