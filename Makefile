@@ -1,4 +1,4 @@
-.PHONY: test race lint fuzz cover fmt tidy ci
+.PHONY: test race lint fuzz cover fmt tidy ci soak reliability mutants
 
 test:
 	go test ./...
@@ -27,3 +27,22 @@ tidy:
 # What a change must pass.
 ci:
 	.ci/run
+
+# The full size of every row of docs/reliability.md, in about 45 minutes, and a
+# million executions of the parser's fuzz target.
+soak:
+	rm -f rows-full.json
+	SSE_SOAK=1 SSE_ROWS=$(CURDIR)/rows-full.json go test -count=1 -timeout 2h ./...
+	go test -run '^$$' -fuzz '^FuzzParser$$' -fuzztime 1000000x .
+
+# Writes the figures of the last make soak, and of the scaled run it makes,
+# into docs/reliability.md.
+reliability:
+	rm -f rows.json
+	SSE_ROWS=$(CURDIR)/rows.json go test -count=1 ./...
+	cat rows-full.json >>rows.json || true
+	go run ./internal/rows/write rows.json docs/reliability.md
+
+# Plants faults in the library and shows that named tests catch them.
+mutants:
+	go run ./internal/mutants
