@@ -23,19 +23,22 @@ import (
 	"github.com/wellspring-go/sse/ssetest"
 )
 
-// TestMain compares the goroutines and, on Linux, the open files before and
-// after all tests of the package.
+// TestMain compares goroutines, live heap and, on Linux, open files before and
+// after all tests of the package. In bubbles synctest does so after each test.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil { // the poller's files stay
 		l.Close()
 	}
-	goroutines, files := goroutinesNow(), filesNow()
+	goroutines, files, before := goroutinesNow(), filesNow(), heap()
 	code := m.Run()
 	if fuzzing := flag.Lookup("test.fuzz").Value.String() != "" || flag.Lookup("test.fuzzworker").Value.String() == "true"; code == 0 && !fuzzing {
 		left := leftOver(goroutines, files)
 		if left == "" {
 			left = leakedNow()
+		}
+		if grown := heap() - before; left == "" && grown > 16<<20 {
+			left = fmt.Sprintf("%d MiB of heap", grown>>20)
 		}
 		if left != "" {
 			fmt.Fprintf(os.Stderr, "left behind by the tests:\n%s\n", left)

@@ -115,7 +115,12 @@ func TestCutsOfTheKernelAreRetriableAndToldApart(t *testing.T) {
 						return
 					}
 					io.WriteString(conn, c.answer)
-					if <-received; c.name == "RST" { // which may destroy what is under way
+					select {
+					case <-received:
+					case <-t.Context().Done(): // it failed
+						return
+					}
+					if c.name == "RST" { // which may destroy what is under way
 						conn.SetLinger(0) //nolint:errcheck // the close tells
 					}
 				})
@@ -130,7 +135,11 @@ func TestCutsOfTheKernelAreRetriableAndToldApart(t *testing.T) {
 					}
 					f.add(frameHeaders, endHeaders, stream, h2Head)
 					f.add(frameData, 0, stream, event+half)
-					<-received
+					select {
+					case <-received:
+					case <-t.Context().Done(): // it failed
+						return false
+					}
 					return c.h2(f, stream)
 				})
 				var d net.Dialer

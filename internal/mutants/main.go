@@ -38,6 +38,9 @@ type mutant struct {
 	old  string // occurs exactly once in file
 	new  string
 	test string // of the package of file
+	// hangs is set if the test shows the fault by not ending. Of others a
+	// timeout says only that the machine is busy.
+	hangs bool
 }
 
 func (m mutant) folder() string { return filepath.Dir(filepath.FromSlash(m.file)) }
@@ -131,6 +134,9 @@ func (c *check) run(ctx context.Context, all []mutant) error {
 		case err != nil:
 			broken++
 			c.log.Printf("BROKEN    %s (%s): %v", m.name, m.file, err)
+		case how == timedOut && !m.hangs:
+			broken++
+			c.log.Printf("BROKEN    %s (%s): %s did not end in time", m.name, m.file, m.test)
 		case how == passed:
 			survived++
 			c.log.Printf("SURVIVED  %s (%s): %s passes, in %.1fs", m.name, m.file, m.test, took)

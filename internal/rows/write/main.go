@@ -47,8 +47,10 @@ func run(figures, doc string) error {
 	if err != nil {
 		return err
 	}
-	text, err = fill(text, noted)
-	return errors.Join(err, os.WriteFile(doc, text, 0o644))
+	if text, err = fill(text, noted); err != nil {
+		return err
+	}
+	return os.WriteFile(doc, text, 0o644)
 }
 
 // cell is a row and a column, scaled or full.
