@@ -196,6 +196,7 @@ func TestCloseFromEverywhere(t *testing.T) {
 				var src *sse.EventSource
 				o := m.o(&src)
 				o.Retry = waitsOf(time.Hour)
+				calls := countHooks(&o)
 				log := ssetest.Record(&o)
 				src = srv.Client().Source(srv.URL(), o)
 				x := src.SelectAll()
@@ -207,16 +208,41 @@ func TestCloseFromEverywhere(t *testing.T) {
 				<-src.Done()
 				closes := log.Closes()
 				last := closes[len(closes)-1]
-				if took := time.Since(begin); took > time.Second || src.State() != sse.Closed || !last.IsLocal && name != "from OnClose" || len(closes) > 2 || src.Err() == nil {
+				done, limit := calls.Load(), time.Duration(0)
+				if name == "hook" {
+					limit = time.Second // the running one is waited for
+				}
+				if took := time.Since(begin); took > limit || src.State() != sse.Closed || !last.IsLocal && name != "from OnClose" || len(closes) > 2 || src.Err() == nil {
 					t.Fatalf("%s, run %d: after %v, Err %v, closes %v", name, run, took, src.Err(), closes)
 				}
 				for range x.Events() { // what was queued; it must be closed
 					continue
 				}
+				if letPass(time.Minute); calls.Load() != done {
+					t.Fatalf("%s, run %d: a hook ran after Done", name, run)
+				}
 			}
 		})
 	}
+	rows.Note(t, "P6", "%d sources: no hook in the minute after Done", 8*runs)
 	rows.Note(t, "F15", "8 ways x %d: no deadlock, no panic, no hook after Done", runs)
+}
+
+// countHooks makes o count the calls of its hooks.
+func countHooks(o *sse.Options) *atomic.Int64 {
+	n := new(atomic.Int64)
+	onEvent, onClose := o.OnEvent, o.OnClose
+	o.OnOpen = func(sse.OpenEvent) { n.Add(1) }
+	o.OnError = func(error) { n.Add(1) }
+	o.OnEvent = func(ev sse.Event) {
+		if n.Add(1); onEvent != nil {
+			onEvent(ev)
+		}
+	}
+	if onClose != nil {
+		o.OnClose = func(ev sse.CloseEvent) { n.Add(1); onClose(ev) }
+	}
+	return n
 }
 
 func TestSlowConsumerOfEachOverflow(t *testing.T) {
