@@ -15,10 +15,10 @@ type conn struct {
 	cancel   context.CancelCauseFunc
 	idle     *idleTimer
 	method   string
-	resp     *http.Response // accepted, or nil
+	resp     *http.Response // nil until there is one
 	body     io.Reader
-	openedAt time.Time
-	brought  bool // an event
+	openedAt time.Time // zero until the response is accepted
+	brought  bool      // an event
 	events   uint64
 }
 

@@ -15,7 +15,7 @@ import (
 // A RetryPolicy says which endings are worth another attempt, and how long to
 // wait for it. The zero value is the default policy.
 //
-// A connection makes progress if it brings an event or stays open for a
+// A connection makes progress if it delivers an event or stays open for a
 // minute. Progress resets the schedule; a bare 200 does not, so that a server
 // that accepts and drops meets growing delays.
 type RetryPolicy struct {
