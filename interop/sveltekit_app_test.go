@@ -53,6 +53,8 @@ type app struct {
 func (a *app) URL(t *testing.T, path string) string {
 	t.Helper()
 	a.once.Do(func() { a.err = a.start() })
+	// Without Node there is nothing to run against. Where it has to be there, in
+	// CI, its absence is a failure.
 	if errors.Is(a.err, exec.ErrNotFound) && os.Getenv("CI") == "" {
 		t.Skip(a.err)
 	}
