@@ -218,6 +218,7 @@ func TestTLSHandshakeThatIsCutIsRetriable(t *testing.T) {
 
 func quietTLSServer(t *testing.T, h http.Handler, http2 bool) *httptest.Server {
 	t.Helper()
+	emptyPools()
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.EnableHTTP2 = http2
