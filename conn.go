@@ -69,9 +69,9 @@ func (s *EventSource) connect() error {
 		return c.cause(err)
 	}
 	lastEventID := s.LastEventID()
+	s.refusedID = ""
 	s.parser.Reset(c.body)
 	s.parser.SetLastEventID(lastEventID)
-	s.seenID = lastEventID
 
 	c.openedAt = time.Now()
 	s.mu.Lock()
@@ -227,7 +227,7 @@ func (r *stream) Read(b []byte) (int, error) {
 	if n > 0 {
 		s.mu.Lock()
 		s.stats.Bytes += uint64(n)
-		s.stats.LastByte = time.Now()
+		s.stats.LastByte, s.fresh = time.Now(), true
 		s.mu.Unlock()
 	}
 	return n, err

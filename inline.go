@@ -67,12 +67,14 @@ func (s *EventSource) runInLoop(x *Selection, yield func(Event, error) bool) boo
 		if !running {
 			return true
 		}
-		running = false
-		if !yield(ev, nil) {
-			return false
-		}
-		if running = s.resume(x); !running {
-			return true
+		for running = false; !running; {
+			if !yield(ev, nil) {
+				return false
+			}
+			var mine bool
+			if ev, running, mine = s.resume(x); !mine {
+				return true
+			}
 		}
 	}
 }
@@ -92,36 +94,50 @@ func (s *EventSource) takeUp(x *Selection) bool {
 // giveUp hands an event over to the body of the lone loop and lets the source
 // rest. It returns false if run has to do so instead.
 func (s *EventSource) giveUp(ev Event) bool {
-	id := s.parser.LastEventID()
-	if id != s.seenID && checkID(id) != nil {
-		s.noteID() // which does not move it, but tells OnError
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.selections) > 1 || s.stopping != nil || s.reconnect {
-		s.lone, s.pending = nil, &ev
+		pending := ev // so that it alone is allocated
+		s.lone, s.pending = nil, &pending
 		s.runner = goroutine
 		go s.run()
 		return false
 	}
-	if id != s.seenID {
-		s.seenID, s.resumeID = id, id
-	}
-	s.countEvent()
-	s.runner = nobody
-	s.slow.watch(s)
+	s.rest(ev)
 	return true
 }
 
-// resume makes the loop run the source again, unless run does by now.
-func (s *EventSource) resume(x *Selection) bool {
+// rest hands an event over to the body of the lone loop. mu is held.
+func (s *EventSource) rest(ev Event) {
+	s.handedOver(ev)
+	s.runner = nobody
+	if s.stopping != nil || s.reconnect {
+		s.kick() // OnError asked for it just now
+		return
+	}
+	s.slow.watch(s)
+}
+
+// resume makes the loop run the source again. If an event is ready it is
+// handed over at once, and running is false; mine is false if run has taken
+// over by now.
+func (s *EventSource) resume(x *Selection) (ev Event, running, mine bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.lone != x || s.runner != nobody {
-		return false
+		s.mu.Unlock()
+		return Event{}, false, false
 	}
 	s.runner = loop
-	return true
+	running = true
+	if s.o.OnEvent == nil && len(s.selections) == 1 {
+		var ok bool
+		if ev, ok = s.ready(); ok {
+			s.rest(ev)
+			running = false
+		}
+	}
+	s.mu.Unlock()
+	return ev, running, true
 }
 
 // leave closes the source and waits for its end, which it brings about itself

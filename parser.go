@@ -53,7 +53,6 @@ const (
 	minBuffer     = 512      // what an idle stream costs
 	maxReadBuffer = 64 << 10 // how far a fast stream alone grows the buffer, and what may stay after a large event
 	maxEmptyReads = 100      // in a row, before io.ErrNoProgress
-	maxShared     = 4 << 10  // larger events get strings of their own for name and id, so that these do not pin the data
 )
 
 // A Parser reads events from a stream of bytes, exactly as WHATWG HTML, 9.2.5
@@ -88,6 +87,15 @@ type Parser struct {
 	dropLine bool   // what is left of this line is of no interest
 	cut      []byte // what OnComment will get of a dropped line
 	filled   bool   // the last Read filled the buffer: a larger one would be put to use
+	between  bool   // the next line begins a block
+
+	block  block  // while between
+	rawID  []byte // the last event id, if Raw set it
+	behind bool   // lastID is, behind rawID
+
+	text   string // a copy of buf[textAt:], which the strings of events share
+	textAt int
+	valid  bool // text is UTF-8
 
 	// The event under assembly (the three buffers of 9.2.6).
 	name     []byte
@@ -99,7 +107,7 @@ type Parser struct {
 	size     int // what they are charged
 
 	joined   []byte // backs data that is not borrowed
-	lastID   string
+	lastID   string // outdated while behind
 	lastName string
 	carried  bool // an id, other than an empty one, took effect on this connection
 	retry    time.Duration
@@ -117,7 +125,7 @@ func (p *Parser) Reset(r io.Reader) {
 	*p = Parser{
 		MaxEventSize: p.MaxEventSize, OnComment: p.OnComment, r: r,
 		buf: p.buf, name: p.name[:0], id: p.id[:0], joined: p.joined,
-		lastID: p.lastID, lastName: p.lastName, retry: p.retry, hasRetry: p.hasRetry,
+		lastID: p.LastEventID(), lastName: p.lastName, rawID: p.rawID, retry: p.retry, hasRetry: p.hasRetry,
 	}
 }
 
@@ -126,10 +134,24 @@ func (p *Parser) Reset(r io.Reader) {
 // returned as it is; an event over MaxEventSize is an [ErrTooLong]. Once Next
 // has returned an error it returns that error until Reset.
 func (p *Parser) Next() (Event, error) {
+	p.catchUp()
+	if p.between {
+		if ev, ok := p.quick(); ok {
+			return ev, nil
+		}
+	}
 	if err := p.advance(); err != nil {
 		return Event{}, err
 	}
-	return p.event(), nil
+	ev := p.event()
+	p.settle()
+	return ev, nil
+}
+
+// settle is called behind an event that advance found.
+func (p *Parser) settle() {
+	p.between = !p.afterCR
+	p.begin()
 }
 
 // All returns an iterator over the events that are left. It ends silently at
@@ -148,11 +170,14 @@ func (p *Parser) All() iter.Seq2[Event, error] {
 
 // LastEventID returns the last event id in force: what the last id field set
 // whose block was complete, also if that block dispatched no event.
-func (p *Parser) LastEventID() string { return p.lastID }
+func (p *Parser) LastEventID() string {
+	p.catchUp()
+	return p.lastID
+}
 
 // SetLastEventID sets what an earlier connection ended with. Call it before
 // the first Next.
-func (p *Parser) SetLastEventID(id string) { p.lastID = id }
+func (p *Parser) SetLastEventID(id string) { p.lastID, p.behind = id, false }
 
 // Retry returns the reconnection time that the stream set last, and whether it
 // set one. A value beyond what a time.Duration holds is clamped.
@@ -160,6 +185,7 @@ func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.hasRetry }
 
 // advance parses up to the blank line that dispatches the next event.
 func (p *Parser) advance() error {
+	p.between, p.joined = false, p.joined[:0]
 	for p.err == nil {
 		line, ok := p.line()
 		switch {
@@ -179,7 +205,7 @@ func (p *Parser) advance() error {
 // line returns the next line without its end, and false if it is not complete.
 // A CR ends a line at once, before it is known whether an LF follows.
 func (p *Parser) line() (line []byte, ok bool) {
-	if !p.begun && !p.begin() {
+	if !p.begun && !p.dropMark() {
 		return nil, false
 	}
 	if p.afterCR && p.pos < p.end {
@@ -219,9 +245,9 @@ func (p *Parser) nextCR(from int) int {
 	return p.end
 }
 
-// begin drops the byte order mark and reports whether enough bytes are there
+// dropMark drops the byte order mark and reports whether enough bytes are there
 // to know that there is one or none.
-func (p *Parser) begin() bool {
+func (p *Parser) dropMark() bool {
 	const mark = "\uFEFF"
 	b := p.buf[p.pos:p.end]
 	if len(b) < len(mark) && strings.HasPrefix(mark, string(b)) {
@@ -256,11 +282,15 @@ func (p *Parser) field(line []byte) error {
 			p.hasID = true
 		}
 	case "retry":
-		if d, ok := parseRetry(value); ok {
-			p.retry, p.hasRetry = d, true
-		}
+		p.setRetry(value)
 	}
 	return nil
+}
+
+func (p *Parser) setRetry(value []byte) {
+	if d, ok := parseRetry(value); ok {
+		p.retry, p.hasRetry = d, true
+	}
 }
 
 // splitField splits a line at its first colon and drops one space after it.
@@ -361,7 +391,11 @@ func (p *Parser) dispatch() bool {
 	if p.lines > 0 {
 		return true
 	}
-	if p.hasID && string(p.id) != p.lastID {
+	switch {
+	case !p.hasID:
+	case p.behind:
+		p.setRawID(p.id)
+	case string(p.id) != p.lastID:
 		p.lastID = string(p.id)
 	}
 	p.clear()
@@ -382,7 +416,7 @@ func (p *Parser) event() Event {
 		size += len(p.id)
 	}
 	var ev Event
-	if size > maxShared {
+	if size == len(p.data) || size > maxShared {
 		ev.Data = string(p.data)
 		if newName {
 			p.lastName = string(p.name)
@@ -448,16 +482,18 @@ func parseRetry(value []byte) (time.Duration, bool) {
 // fill reads more bytes behind those that are not parsed yet. It is called
 // when no complete line is left.
 func (p *Parser) fill() error {
-	if p.MaxEventSize < 0 {
-		return fmt.Errorf("sse: Parser.MaxEventSize is %d, want 0 or more", p.MaxEventSize)
+	// Small reads are common: most find room behind a line that may go on.
+	unread, free := p.end-p.pos, len(p.buf)-p.end
+	if unread == 0 || free <= len(p.buf)/8 || p.dropLine || p.readErr != nil || p.size+unread >= p.limit() {
+		if err := p.prepare(); err != nil {
+			return err
+		}
 	}
-	if err := p.partial(); err != nil {
-		return err
-	}
-	if p.readErr != nil {
-		return p.readErr
-	}
-	p.makeRoom()
+	return p.read()
+}
+
+// read reads once, behind what is there.
+func (p *Parser) read() error {
 	for range maxEmptyReads {
 		n, err := p.r.Read(p.buf[p.end:])
 		if n > 0 {
@@ -465,7 +501,9 @@ func (p *Parser) fill() error {
 			p.filled = p.end+n == len(p.buf)
 			from := p.end
 			p.end += n
-			p.cr = p.nextCR(from)
+			if p.cr == from {
+				p.cr = p.nextCR(from)
+			}
 			return nil
 		}
 		if err != nil {
@@ -473,6 +511,18 @@ func (p *Parser) fill() error {
 		}
 	}
 	return io.ErrNoProgress
+}
+
+// prepare sees to the line that is not complete, and to free space.
+func (p *Parser) prepare() error {
+	if p.MaxEventSize < 0 {
+		return fmt.Errorf("sse: Parser.MaxEventSize is %d, want 0 or more", p.MaxEventSize)
+	}
+	if err := p.partial(); err != nil {
+		return err
+	}
+	p.makeRoom()
+	return p.readErr
 }
 
 // partial judges the line that is not complete: one that is over the limit
@@ -522,12 +572,12 @@ func (p *Parser) makeRoom() {
 	want := max(size, minBuffer)
 	switch most := p.limit() + minBuffer; {
 	case unread > size/2 && size < most:
-		want = 2 * size
+		want = 4 * size
 		if want > most/2 {
 			want = most
 		}
 	case p.filled && size < maxReadBuffer:
-		want = max(2*size, minBuffer)
+		want = max(min(16*size, maxReadBuffer), minBuffer)
 	case size > maxReadBuffer && unread < maxReadBuffer/2:
 		want = maxReadBuffer
 	}
@@ -536,6 +586,7 @@ func (p *Parser) makeRoom() {
 		buf = make([]byte, want)
 	}
 	copy(buf, p.buf[p.pos:p.end])
+	p.text = ""
 	p.buf, p.cr, p.seen, p.pos, p.end = buf, p.cr-p.pos, p.seen-p.pos, 0, unread
 }
 

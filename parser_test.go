@@ -7,9 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -36,6 +38,7 @@ type parseCase struct {
 
 	name  string
 	bytes []byte
+	quiet bool // nobody wants comments
 }
 
 type parseEvent struct {
@@ -61,15 +64,55 @@ func (c *parseCase) want() outcome {
 	return outcome{c.Events, c.Comments, retry, c.LastEventID, c.Error}
 }
 
+// ways are the ways to read a Parser to its end.
+var ways = map[string]func(*sse.Parser) iter.Seq2[sse.Event, error]{
+	"All": (*sse.Parser).All,
+	"Raw": raw,
+	"Raw and Next in turns": func(p *sse.Parser) iter.Seq2[sse.Event, error] {
+		return func(yield func(sse.Event, error) bool) {
+			for {
+				for ev, err := range raw(p) {
+					if !yield(ev, err) || err != nil {
+						return
+					}
+					break
+				}
+				ev, err := p.Next()
+				if err == io.EOF || !yield(ev, err) || err != nil {
+					return
+				}
+			}
+		}
+	},
+}
+
+// raw makes events of raw ones.
+func raw(p *sse.Parser) iter.Seq2[sse.Event, error] {
+	return func(yield func(sse.Event, error) bool) {
+		for ev, err := range p.Raw() {
+			if !yield(sse.Event{Name: string(ev.Name), Data: string(ev.Data), ID: string(ev.ID)}, err) {
+				return
+			}
+		}
+	}
+}
+
 // parse runs the case's stream, read from r, through a Parser.
 func (c *parseCase) parse(t *testing.T, r io.Reader) outcome {
+	t.Helper()
+	return c.parseBy(t, r, (*sse.Parser).All)
+}
+
+func (c *parseCase) parseBy(t *testing.T, r io.Reader, way func(*sse.Parser) iter.Seq2[sse.Event, error]) outcome {
 	t.Helper()
 	o := outcome{Events: []parseEvent{}}
 	p := sse.NewParser(r)
 	p.MaxEventSize = c.MaxEventSize
-	p.OnComment = func(text string) { o.Comments = append(o.Comments, text) }
+	if !c.quiet {
+		p.OnComment = func(text string) { o.Comments = append(o.Comments, text) }
+	}
 	p.SetLastEventID(c.Before)
-	for ev, err := range p.All() {
+	for ev, err := range way(p) {
 		switch {
 		case errors.Is(err, sse.ErrTooLong):
 			o.Error = "too long"
@@ -85,6 +128,20 @@ func (c *parseCase) parse(t *testing.T, r io.Reader) outcome {
 	}
 	o.LastEventID = p.LastEventID()
 	return o
+}
+
+// later is the case behind an event, where a parser may be in a faster mood,
+// the more so if nobody wants comments.
+func (c *parseCase) later() *parseCase {
+	if bytes.HasPrefix(c.bytes, []byte("\xEF")) {
+		return c // a byte order mark, or what could become one
+	}
+	l := *c
+	l.name += ", behind an event"
+	l.quiet, l.Comments = true, nil
+	l.bytes = append([]byte("data\n\n"), c.bytes...)
+	l.Events = append([]parseEvent{{Name: "message", ID: c.Before}}, c.Events...)
+	return &l
 }
 
 func parseCases(tb testing.TB) []*parseCase {
@@ -145,33 +202,43 @@ func TestParserDoesWhatTheStandardSays(t *testing.T) {
 	}
 }
 
-// Any way in which the bytes arrive gives the same events.
+// Any way in which the bytes arrive, and in which events are asked for, gives
+// the same events.
 func TestParserIgnoresHowBytesAreChunked(t *testing.T) {
 	for _, c := range parseCases(t) {
-		want := c.want()
-		check := func(how string, r io.Reader) {
-			t.Helper()
-			if diff := cmp.Diff(want, c.parse(t, r)); diff != "" {
-				t.Errorf("%s, %s (-want +got):\n%s", c.name, how, diff)
+		for _, c := range []*parseCase{c, c.later()} {
+			for way := range ways {
+				c.check(t, "whole", way, bytes.NewReader(c.bytes))
+				c.check(t, "one byte per read", way, iotest.OneByteReader(bytes.NewReader(c.bytes)))
+				c.check(t, "half of what is asked for", way, iotest.HalfReader(bytes.NewReader(c.bytes)))
+				c.check(t, "the end with the last bytes", way, iotest.DataErrReader(bytes.NewReader(c.bytes)))
+				c.check(t, "an empty read before each byte", way, &emptyReads{r: iotest.OneByteReader(bytes.NewReader(c.bytes))})
+			}
+			if len(c.bytes) > 4<<10 {
+				continue
+			}
+			for at := range len(c.bytes) {
+				c.check(t, fmt.Sprintf("split at %d", at), "All", &chunks{c.bytes[:at], c.bytes[at:]})
 			}
 		}
-		check("one byte per read", iotest.OneByteReader(bytes.NewReader(c.bytes)))
-		check("half of what is asked for", iotest.HalfReader(bytes.NewReader(c.bytes)))
-		check("the end with the last bytes", iotest.DataErrReader(bytes.NewReader(c.bytes)))
-		check("an empty read before each byte", &emptyReads{r: iotest.OneByteReader(bytes.NewReader(c.bytes))})
-		if len(c.bytes) > 4<<10 {
-			continue
-		}
-		for at := range len(c.bytes) {
-			check(fmt.Sprintf("split at %d", at), &chunks{c.bytes[:at], c.bytes[at:]})
-		}
+	}
+}
+
+func (c *parseCase) check(t *testing.T, how, way string, r io.Reader) {
+	t.Helper()
+	if diff := cmp.Diff(c.want(), c.parseBy(t, r, ways[way])); diff != "" {
+		t.Errorf("%s, %s, by %s (-want +got):\n%s", c.name, how, way, diff)
 	}
 }
 
 // An event is out as soon as its last byte is in: a reader that would block
 // when asked for more is never asked.
 func TestParserIsPrompt(t *testing.T) {
-	for _, c := range parseCases(t) {
+	cases := parseCases(t)
+	for _, c := range slices.Clone(cases) {
+		cases = append(cases, c.later())
+	}
+	for _, c := range cases {
 		if len(c.bytes) > 4<<10 || c.Error != "" {
 			continue
 		}
@@ -302,6 +369,51 @@ func TestParserAllocatesOncePerEvent(t *testing.T) {
 	}
 }
 
+func TestRawDoesNotAllocate(t *testing.T) {
+	var stream bytes.Buffer
+	for i := range 1000 {
+		fmt.Fprintf(&stream, "id: %d\nevent: n%d\ndata: {\"price\": %d}\n\n", i, i%3, i)
+		fmt.Fprintf(&stream, "data: no id\ndata: and no name\n\ndata: gr\xff\xfc\u00df\n\n: a comment\n\nid: %d\n\n", i)
+	}
+	p := sse.NewParser(nil)
+	allocs := testing.AllocsPerRun(5, func() {
+		p.Reset(bytes.NewReader(stream.Bytes()))
+		for range p.Raw() {
+		}
+	})
+	if allocs > 20 {
+		t.Errorf("%.0f allocations for 3000 events, want none but those of the loop", allocs)
+	}
+}
+
+// Events share the text of a read, within bounds.
+func TestEventPinsLittleOfItsNeighbours(t *testing.T) {
+	const n = 100
+	for _, size := range []int{10, 500, 3000} {
+		var stream strings.Builder
+		for i := range n {
+			fmt.Fprintf(&stream, "event: e\nid: %d\ndata: %s\n\n", i, strings.Repeat("x", size))
+			for stream.Len()%(64<<10) < 60<<10 { // a kept one to a read of 64 KiB
+				fmt.Fprintf(&stream, "event: e\ndata: %s\n\n", strings.Repeat("x", size))
+			}
+		}
+		p := sse.NewParser(strings.NewReader(stream.String()))
+		var kept []sse.Event
+		before := heap()
+		last := ""
+		for ev := range p.All() {
+			if ev.ID != last {
+				kept, last = append(kept, ev), ev.ID
+			}
+		}
+		if each := (heap() - before) / n; each > 5<<10 || len(kept) != n {
+			t.Errorf("%d events of %d bytes are kept with %d bytes each, want at most 5 KiB", len(kept), size, each)
+		}
+		runtime.KeepAlive(kept)
+		runtime.KeepAlive(p)
+	}
+}
+
 // A burst does not leave its buffers behind: at most 64 KiB of reading and as
 // much of joining.
 func TestParserLetsGoOfLargeBuffers(t *testing.T) {
@@ -378,13 +490,18 @@ func FuzzParser(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, size uint8, limit uint16) {
-		c := parseCase{name: "fuzz", MaxEventSize: int(limit)}
-		want := c.parse(t, bytes.NewReader(stream))
-		got := c.parse(t, &sizedReads{bytes.NewReader(stream), int(size)%32 + 1})
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("chunks of %d (-whole +chunks):\n%s", size, diff)
+		c := &parseCase{name: "fuzz", bytes: stream, MaxEventSize: int(limit)}
+		o := c.parse(t, bytes.NewReader(stream))
+		c.Events, c.Comments, c.LastEventID, c.Error = o.Events, o.Comments, o.LastEventID, o.Error
+		if o.RetryMS >= 0 {
+			c.RetryMS = &o.RetryMS
 		}
-		for _, ev := range want.Events {
+		for way := range ways {
+			c.check(t, fmt.Sprintf("chunks of %d", size), way, &sizedReads{bytes.NewReader(stream), int(size)%32 + 1})
+			later := c.later()
+			later.check(t, "whole", way, bytes.NewReader(later.bytes))
+		}
+		for _, ev := range o.Events {
 			if ev.Name == "" || strings.ContainsAny(ev.Name+ev.ID, "\r\n") || strings.Contains(ev.ID, "\x00") || strings.Contains(ev.Data, "\r") {
 				t.Errorf("impossible event %+v", ev)
 			}

@@ -138,15 +138,25 @@ func isToken(s string) bool {
 	return s != ""
 }
 
+// holdsControl looks at bytes, as ids are checked with every event.
+func holdsControl(s string) bool {
+	for i := range len(s) {
+		if isControl(rune(s[i])) {
+			return true
+		}
+	}
+	return false
+}
+
 // checkID says why an id cannot be sent back as Last-Event-ID, if so.
 func checkID(id string) error {
 	why := ""
 	switch {
 	case len(id) > maxIDLength:
 		return fmt.Errorf("sse: event id of %d bytes cannot be sent back as Last-Event-ID: longer than 4 KiB", len(id))
-	case strings.IndexFunc(id, isControl) >= 0:
+	case holdsControl(id):
 		why = "it holds a control character"
-	case strings.Trim(id, " \t") != id:
+	case id != "" && (strings.ContainsRune(" \t", rune(id[0])) || strings.ContainsRune(" \t", rune(id[len(id)-1]))):
 		why = "space around it would be lost"
 	default:
 		return nil

@@ -227,9 +227,6 @@ func (s *EventSource) fanOut(ev Event) error {
 	defer s.mu.Unlock()
 	s.handing = false
 	s.endStopped()
-	if err == nil {
-		s.countEvent()
-	}
 	return err
 }
 
@@ -242,11 +239,22 @@ func (s *EventSource) endStopped() {
 	s.ending = nil
 }
 
-// countEvent counts an event that was handed over. mu is held.
-func (s *EventSource) countEvent() {
-	s.conn.events++
-	s.stats.Events++
-	s.stats.LastEvent = s.stats.LastByte
+// offer puts an event into the queue of every selection that wants it, if
+// there is room in all of them. mu is held.
+func (s *EventSource) offer(ev Event) bool {
+	for _, x := range s.selections {
+		// Only this goroutine sends: room that is there stays.
+		if q := x.makeQueue(); len(q) == cap(q) && x.wants(ev.Name) {
+			return false
+		}
+	}
+	for _, x := range s.selections {
+		if x.wants(ev.Name) {
+			x.events <- ev
+			x.dropping = false
+		}
+	}
+	return true
 }
 
 // put puts an event into the queue, or drops one, or waits.

@@ -62,6 +62,7 @@ type EventSource struct {
 	invalid error   // of url or options: no attempt can succeed
 
 	defaultPolicy bool // DefaultRetriable decides Retriable
+	hooked        bool // Transform or EndOn, see ready
 
 	ctx     context.Context // the caller's
 	life    context.Context // ends with the source; every attempt's context is its child
@@ -92,17 +93,18 @@ type EventSource struct {
 	slow       slowWatch
 	resumeID   string
 	stats      Stats
+	fresh      bool // stats.LastByte is later than any event
 
-	conn     *conn // nil between connections
-	parser   Parser
-	schedule schedule
-	loaded   bool   // the cursor was loaded
-	seenID   string // the parser's last event id when it was looked at last
-	attempts int    // failed attempts since the last progress
-	retire   bool   // the next request must retire the connection it lands on
-	prev     CloseEvent
-	ended    bool
-	pending  *Event // read by a loop, to be handed over by run
+	conn      *conn // nil between connections
+	parser    Parser
+	schedule  schedule
+	loaded    bool   // the cursor was loaded
+	refusedID string // the parser's last event id, if it cannot be sent back
+	attempts  int    // failed attempts since the last progress
+	retire    bool   // the next request must retire the connection it lands on
+	prev      CloseEvent
+	ended     bool
+	pending   *Event // read by a loop, to be handed over by run
 }
 
 // runner is who runs the source.
@@ -122,6 +124,7 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 		o:      o.withDefaults(),
 
 		defaultPolicy: o.Retry.Retriable == nil,
+		hooked:        o.Transform != nil || o.EndOn != nil,
 
 		opened: make(chan struct{}),
 		done:   make(chan struct{}),
@@ -431,6 +434,16 @@ func (s *EventSource) interruption() error {
 	return nil
 }
 
+// ready returns the next event if it was read already and there is nothing
+// else to do first: what next would come to, for a fraction of the cost. The
+// caller runs the source and holds mu.
+func (s *EventSource) ready() (Event, bool) {
+	if s.conn == nil || s.stopping != nil || s.reconnect || s.late || s.hooked || s.ctx.Err() != nil {
+		return Event{}, false
+	}
+	return s.parser.buffered()
+}
+
 // admit applies the hooks that see an event before any selection does, and
 // reports whether it is to be handed over. If one of them, or OnComment before
 // them, closes the source, the next is not called.
@@ -445,7 +458,8 @@ func (s *EventSource) admit(ev Event) (Event, bool) {
 		}
 	}
 	if s.o.EndOn != nil && !s.isStopping() && s.o.EndOn(ev) {
-		s.stop(ErrClosed, &ev)
+		final := ev // so that it alone is allocated
+		s.stop(ErrClosed, &final)
 	}
 	if s.o.OnEvent != nil && !s.isStopping() {
 		s.o.OnEvent(ev)
@@ -457,33 +471,73 @@ func (s *EventSource) admit(ev Event) (Event, bool) {
 // nothing more is to be shown to anyone.
 func (s *EventSource) isStopping() bool { return s.life.Err() != nil }
 
-// handOver gives an event to the selections. Only then, and only if all of
-// them have it, the last event id moves.
+// handOver gives an event, and those that are ready behind it, to the
+// selections. Only then, and only if all of them have it, the last event id
+// moves.
 func (s *EventSource) handOver(ev Event) {
+	s.mu.Lock()
+	for s.offer(ev) {
+		s.handedOver(ev)
+		var ok bool
+		if ev, ok = s.ready(); !ok {
+			s.mu.Unlock()
+			return
+		}
+		if s.o.OnEvent != nil {
+			s.mu.Unlock()
+			s.o.OnEvent(ev)
+			if s.isStopping() {
+				return
+			}
+			s.mu.Lock()
+		}
+	}
+	s.mu.Unlock()
 	switch err := s.fanOut(ev); {
 	case err == nil:
-		s.noteID()
+		s.mu.Lock()
+		s.handedOver(ev)
+		s.mu.Unlock()
 	case err != errAbandoned: //nolint:errorlint // never wrapped
 		s.close(err)
 	}
 }
 
-// noteID moves the last event id to the parser's, all of whose events have
-// been handed over, unless it cannot be sent back: it would be refused with
-// every later attempt.
+// handedOver counts an event that was handed over and moves the last event id.
+// mu is held, but not throughout.
+func (s *EventSource) handedOver(ev Event) {
+	s.conn.events++
+	s.stats.Events++
+	if s.fresh {
+		s.fresh = false
+		s.stats.LastEvent = s.stats.LastByte
+	}
+	s.moveID()
+}
+
+// noteID is moveID for a caller that does not hold mu.
 func (s *EventSource) noteID() {
-	id := s.parser.LastEventID()
-	if id == s.seenID {
-		return
-	}
-	s.seenID = id
-	if err := checkID(id); err != nil {
-		s.report(err)
-		return
-	}
 	s.mu.Lock()
-	s.resumeID = id
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.moveID()
+}
+
+// moveID moves the last event id to the parser's, all of whose events have
+// been handed over, unless it cannot be sent back: it would be refused with
+// every later attempt. mu is held, but not throughout.
+func (s *EventSource) moveID() {
+	id := s.parser.lastID
+	if id == s.resumeID || id != "" && id == s.refusedID {
+		return
+	}
+	if err := checkID(id); err != nil {
+		s.refusedID = id
+		s.mu.Unlock()
+		s.report(err)
+		s.mu.Lock()
+		return
+	}
+	s.resumeID, s.refusedID = id, ""
 }
 
 // finish is the last thing that happens to a source.
