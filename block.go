@@ -64,18 +64,17 @@ func (p *Parser) buffered() (ev Event, ok bool) {
 // replacement characters.
 func (p *Parser) cutOut() (ev Event, ok bool) {
 	b := &p.block
-	own := b.lines > 1 || b.at-p.pos > maxShared
-	if !own && (p.pos < p.textAt || b.at > p.textAt+len(p.text)) {
-		p.share()
-	}
-	if (own || !p.valid) && !p.wellFormed() {
+	if b.at > p.validTo && !p.wellFormed() {
 		return Event{}, false
 	}
-	if own {
+	if b.lines > 1 || b.at-p.pos > maxShared {
 		p.assemble()
 		ev = p.event()
 		p.skip()
 		return ev, true
+	}
+	if p.pos < p.textAt || b.at > p.textAt+len(p.text) {
+		p.share()
 	}
 	ev.Data, ev.Name = p.shared(b.data), "message"
 	if b.name.to > b.name.from {
@@ -115,8 +114,7 @@ func (p *Parser) share() {
 	if end-p.pos <= maxSmall {
 		end = min(p.pos+maxShared, p.end)
 	}
-	text := p.buf[p.pos:end]
-	p.text, p.textAt, p.valid = string(text), p.pos, utf8.Valid(text)
+	p.text, p.textAt = string(p.buf[p.pos:end]), p.pos
 }
 
 func (p *Parser) shared(s span) string {
@@ -127,9 +125,18 @@ func (p *Parser) shared(s span) string {
 func (p *Parser) part(s span) []byte { return p.buf[p.pos+s.from : p.pos+s.to] }
 
 // wellFormed reports whether no value of the block needs a replacement
-// character.
+// character. It looks at all lines that were read at once, and at single values
+// only where that is in vain.
 func (p *Parser) wellFormed() bool {
 	b := &p.block
+	if b.at > p.doubtTo {
+		end := p.pos + bytes.LastIndexByte(p.buf[p.pos:p.end], '\n') + 1
+		p.doubtTo = end
+		if utf8.Valid(p.buf[p.pos:end]) {
+			p.validTo = end
+			return true
+		}
+	}
 	return utf8.Valid(p.part(b.data)) && utf8.Valid(p.part(b.name)) && utf8.Valid(p.part(b.id))
 }
 

@@ -54,12 +54,15 @@ var errSlowRefusal = errors.New("sse: the body of a refusal takes too long")
 
 // connect makes one attempt, up to the call of OnOpen.
 func (s *EventSource) connect() error {
-	ctx, cancel := context.WithCancelCause(s.life)
+	ctx, cancel := context.WithCancelCause(s.values)
 	c := &conn{ctx: ctx, cancel: cancel, method: s.o.Method, idle: newIdleTimer(s.o.IdleTimeout, cancel)}
 	s.conn = c
 	s.mu.Lock()
 	s.state = Connecting
 	s.cancel = cancel
+	if s.stopping != nil {
+		cancel(s.stopping)
+	}
 	s.reconnect = false // this is what it asked for
 	s.mu.Unlock()
 	if s.invalid != nil {
@@ -77,7 +80,6 @@ func (s *EventSource) connect() error {
 	s.mu.Lock()
 	s.state = Open
 	s.stats.Opens++
-	first := s.stats.Opens == 1
 	s.mu.Unlock()
 	ev := OpenEvent{
 		Status: c.resp.StatusCode, StatusText: statusText(c.resp), Header: c.resp.Header,
@@ -87,9 +89,12 @@ func (s *EventSource) connect() error {
 	if s.o.OnOpen != nil {
 		s.o.OnOpen(ev)
 	}
-	if first {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.accepted && s.opened != nil {
 		close(s.opened)
 	}
+	s.accepted = true
 	return nil
 }
 
@@ -127,13 +132,17 @@ func (s *EventSource) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, Permanent(fmt.Errorf("sse: %w", err))
 	}
+	var prev CloseEvent
+	if s.prev != nil {
+		prev = *s.prev
+	}
 	if s.client.Prepare != nil {
-		if err := s.client.Prepare(req, s.prev); err != nil {
+		if err := s.client.Prepare(req, prev); err != nil {
 			return nil, failedHook("Client.Prepare", err)
 		}
 	}
 	if s.o.Prepare != nil {
-		if err := s.o.Prepare(req, s.prev); err != nil {
+		if err := s.o.Prepare(req, prev); err != nil {
 			return nil, failedHook("Options.Prepare", err)
 		}
 	}

@@ -29,7 +29,7 @@ func (s *EventSource) Ack(e Event) error {
 		return err
 	}
 	// What was handled stays handled when the source has ended.
-	if err := s.o.Cursor.Save(context.WithoutCancel(s.life), e.ID); err != nil {
+	if err := s.o.Cursor.Save(s.values, e.ID); err != nil {
 		return fmt.Errorf("sse: Options.Cursor: Save: %w", err)
 	}
 	return nil

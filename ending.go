@@ -33,7 +33,7 @@ func (s *EventSource) close(err error) {
 			d.connect(ev.Delay)
 		}
 	}
-	s.prev = ev
+	s.prev = &ev
 
 	s.mu.Lock()
 	s.state = Connecting
@@ -129,18 +129,17 @@ func (s *EventSource) wait(delay time.Duration) {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	for {
+		s.mu.Lock()
+		over := s.stopping != nil || s.reconnect
+		news := s.news()
+		s.mu.Unlock()
+		if over {
+			return
+		}
 		select {
 		case <-timer.C:
 			return
-		case <-s.life.Done():
-			return
-		case <-s.wake:
-			s.mu.Lock()
-			urgent := s.reconnect // else an old call's
-			s.mu.Unlock()
-			if urgent {
-				return
-			}
+		case <-news:
 		}
 	}
 }

@@ -136,6 +136,9 @@ func (s *EventSource) resume(x *Selection) (ev Event, running, mine bool) {
 			running = false
 		}
 	}
+	if running {
+		s.slow.stop()
+	}
 	s.mu.Unlock()
 	return ev, running, true
 }
@@ -194,9 +197,12 @@ func (w *slowWatch) watch(s *EventSource) {
 	}
 }
 
+// stop is called when the body has returned and there may be a wait for the
+// next event: a timer that fires costs a goroutine.
 func (w *slowWatch) stop() {
-	if w.timer != nil {
+	if w.set {
 		w.timer.Stop()
+		w.set = false
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *EventSource) LogValue() slog.Value { return slog.StringValue(s.String()
 
 func (s *EventSource) logOpen(ev OpenEvent) {
 	if l := s.client.Logger; l != nil {
-		l.LogAttrs(s.life, slog.LevelInfo, "sse: open", slog.String("url", s.target()), slog.Any("open", ev))
+		l.LogAttrs(s.values, slog.LevelInfo, "sse: open", slog.String("url", s.target()), slog.Any("open", ev))
 	}
 }
 
@@ -46,13 +46,13 @@ func (s *EventSource) logClose(ev CloseEvent, d *decision) {
 	} else if ev.Err != io.EOF {
 		level = slog.LevelWarn
 	}
-	l.LogAttrs(s.life, level, "sse: close", slog.String("url", s.target()), slog.Any("close", ev), next, slog.Duration("in", d.delay))
+	l.LogAttrs(s.values, level, "sse: close", slog.String("url", s.target()), slog.Any("close", ev), next, slog.Duration("in", d.delay))
 }
 
 // report tells of trouble that closes nothing.
 func (s *EventSource) report(err error) {
 	if l := s.client.Logger; l != nil {
-		l.LogAttrs(s.life, slog.LevelWarn, "sse: trouble", slog.String("url", s.target()), slog.String("err", err.Error()))
+		l.LogAttrs(s.values, slog.LevelWarn, "sse: trouble", slog.String("url", s.target()), slog.String("err", err.Error()))
 	}
 	if s.o.OnError != nil {
 		s.o.OnError(err)

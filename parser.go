@@ -95,7 +95,9 @@ type Parser struct {
 
 	text   string // a copy of buf[textAt:], which the strings of events share
 	textAt int
-	valid  bool // text is UTF-8
+
+	validTo int // buf[pos:validTo] is UTF-8
+	doubtTo int // buf[pos:doubtTo] is known to be, or not to be
 
 	// The event under assembly (the three buffers of 9.2.6).
 	name     []byte
@@ -587,6 +589,7 @@ func (p *Parser) makeRoom() {
 	}
 	copy(buf, p.buf[p.pos:p.end])
 	p.text = ""
+	p.validTo, p.doubtTo = p.validTo-p.pos, p.doubtTo-p.pos
 	p.buf, p.cr, p.seen, p.pos, p.end = buf, p.cr-p.pos, p.seen-p.pos, 0, unread
 }
 

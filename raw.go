@@ -26,7 +26,7 @@ func (p *Parser) Raw() iter.Seq2[RawEvent, error] {
 }
 
 func (p *Parser) nextRaw() (ev RawEvent, err error) {
-	if p.between && p.find() && p.wellFormed() {
+	if p.between && p.find() && (p.block.at <= p.validTo || p.wellFormed()) {
 		b := &p.block
 		ev.Name, ev.Data = p.part(b.name), p.joined
 		if b.lines == 1 {

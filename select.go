@@ -52,9 +52,8 @@ const slowConsumer = 5 * time.Second
 // what is no longer wanted.
 type Selection struct {
 	source   *EventSource
-	names    []string      // nil: all
-	stopping chan struct{} // closed by Stop: a send must not wait any longer
-	dropping bool          // the last event was dropped; owned by the goroutine that runs the source
+	names    []string // nil: all
+	dropping bool     // the last event was dropped; owned by the goroutine that runs the source
 
 	// The source's mu guards the rest.
 	events  chan Event // made when it is needed
@@ -79,7 +78,7 @@ func (s *EventSource) Select(name string, more ...string) *Selection {
 func (s *EventSource) SelectAll() *Selection { return s.newSelection(nil) }
 
 func (s *EventSource) newSelection(names []string) *Selection {
-	x := &Selection{source: s, names: names, stopping: make(chan struct{})}
+	x := &Selection{source: s, names: names}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == Closed {
@@ -158,7 +157,7 @@ func (x *Selection) Stop() {
 		return
 	}
 	x.stopped = true
-	close(x.stopping)
+	s.poke()
 	s.selections = slices.DeleteFunc(slices.Clone(s.selections), func(y *Selection) bool { return y == x })
 	if s.handing { // fanOut may be sending to it
 		s.ending = append(s.ending, x)
@@ -311,18 +310,26 @@ func (x *Selection) drop() {
 }
 
 func (x *Selection) waitForRoom(q chan Event, ev Event) error {
+	s := x.source
 	timer := time.NewTimer(slowConsumer)
 	defer timer.Stop()
 	for {
+		s.mu.Lock()
+		abandoned, stopped := s.stopping != nil, x.stopped
+		news := s.news()
+		s.mu.Unlock()
+		switch {
+		case stopped:
+			return nil
+		case abandoned:
+			return errAbandoned
+		}
 		select {
 		case q <- ev:
 			return nil
-		case <-x.stopping:
-			return nil
-		case <-x.source.life.Done():
-			return errAbandoned
+		case <-news:
 		case <-timer.C:
-			x.source.report(fmt.Errorf("%w: the selection %s has held up the stream for %v", ErrSlowConsumer, x.what(), slowConsumer))
+			s.report(fmt.Errorf("%w: the selection %s has held up the stream for %v", ErrSlowConsumer, x.what(), slowConsumer))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -65,12 +66,10 @@ type EventSource struct {
 	hooked        bool // Transform or EndOn, see ready
 
 	ctx     context.Context // the caller's
-	life    context.Context // ends with the source; every attempt's context is its child
-	kill    context.CancelCauseFunc
-	release func() bool // unhooks the caller's context
-	opened  chan struct{}
+	values  context.Context // ctx without its end: what attempts and hooks get must not end by itself
+	release func() bool     // unhooks ctx; nil if ctx has no end
 	done    chan struct{}
-	wake    chan struct{} // Reconnect during the wait for an attempt
+	stopped atomic.Bool // stopping is set
 
 	mu         sync.Mutex
 	state      State
@@ -85,6 +84,9 @@ type EventSource struct {
 	cancel     context.CancelCauseFunc // ends the attempt or connection
 	deciding   *decision               // OnClose is running
 	late       bool                    // Connect was called when no OnClose was running
+	accepted   bool                    // a response, once
+	opened     chan struct{}           // closed then; made for those who wait
+	wake       chan struct{}           // there is news for a goroutine that runs the source and waits; see news
 	handing    bool                    // an event is being handed over to selections
 	ending     []*Selection            // stopped meanwhile
 	selections []*Selection
@@ -102,7 +104,7 @@ type EventSource struct {
 	refusedID string // the parser's last event id, if it cannot be sent back
 	attempts  int    // failed attempts since the last progress
 	retire    bool   // the next request must retire the connection it lands on
-	prev      CloseEvent
+	prev      *CloseEvent
 	ended     bool
 	pending   *Event // read by a loop, to be handed over by run
 }
@@ -126,9 +128,8 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 		defaultPolicy: o.Retry.Retriable == nil,
 		hooked:        o.Transform != nil || o.EndOn != nil,
 
-		opened: make(chan struct{}),
+		values: ctx,
 		done:   make(chan struct{}),
-		wake:   make(chan struct{}, 1),
 	}
 	s.resumeID = cmp.Or(o.LastEventID, presetID(c.Header, o.Header))
 	_, err := parseURL(url)
@@ -144,15 +145,14 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 		}
 	}
 	s.schedule.policy = s.o.Retry
-	// The end of the caller's context must show as what it is and never as a
-	// cut connection, so it closes the source, which ends its own context.
-	s.life, s.kill = context.WithCancelCause(context.WithoutCancel(ctx))
-	made := make(chan struct{}) // finish needs release, and may come at once
-	s.release = context.AfterFunc(ctx, func() {
-		<-made
-		s.stop(context.Cause(ctx), nil)
-	})
-	close(made)
+	if ctx.Done() != nil {
+		// The end of the caller's context must show as what it is and never
+		// as a cut connection, so it closes the source, which ends its own.
+		s.values = context.WithoutCancel(ctx)
+		s.mu.Lock() // the end may come at once, and finish needs release
+		defer s.mu.Unlock()
+		s.release = context.AfterFunc(ctx, func() { s.stop(context.Cause(ctx), nil) })
+	}
 	return s
 }
 
@@ -162,18 +162,27 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 // nothing is read until something consumes events, or right away if OnEvent,
 // OnComment or EndOn is set.
 func (s *EventSource) Open(ctx context.Context) error {
-	s.begin(false)
+	s.mu.Lock()
+	s.start(false)
+	if s.opened == nil {
+		s.opened = make(chan struct{})
+		if s.accepted {
+			close(s.opened)
+		}
+	}
+	opened := s.opened
+	s.mu.Unlock()
 	select {
-	case <-s.opened:
+	case <-opened:
 		return nil
 	default:
 	}
 	select {
-	case <-s.opened:
+	case <-opened:
 		return nil
 	case <-s.done:
 		select {
-		case <-s.opened:
+		case <-opened:
 			return nil
 		default:
 			return s.Err()
@@ -184,9 +193,19 @@ func (s *EventSource) Open(ctx context.Context) error {
 }
 
 // Run starts the source, waits for its end and returns Err. It is for sources
-// whose events go to OnEvent.
+// whose events go to OnEvent. The hooks are called by the goroutine that calls
+// Run, unless the source was started before.
 func (s *EventSource) Run() error {
-	s.begin(true)
+	s.mu.Lock()
+	s.started, s.consumed = true, true
+	mine := s.runner == nobody && s.state != Closed
+	if mine {
+		s.runner, s.lone = goroutine, nil
+	}
+	s.mu.Unlock()
+	if mine {
+		s.run()
+	}
 	<-s.done
 	return s.Err()
 }
@@ -207,8 +226,29 @@ func (s *EventSource) stop(reason error, final *Event) {
 		return
 	}
 	s.stopping, s.final = &localError{reason}, final
-	s.kill(s.stopping)
+	s.stopped.Store(true)
+	if s.cancel != nil {
+		s.cancel(s.stopping)
+	}
+	s.poke()
 	s.kick()
+}
+
+// news returns what poke sends to. mu is held.
+func (s *EventSource) news() <-chan struct{} {
+	if s.wake == nil {
+		s.wake = make(chan struct{}, 1)
+	}
+	return s.wake
+}
+
+// poke makes the goroutine that runs the source look again at what it waits
+// for, if it waits. mu is held.
+func (s *EventSource) poke() {
+	select {
+	case s.wake <- struct{}{}: // nil unless somebody waited
+	default:
+	}
 }
 
 // Reconnect finishes the hand-over in progress, drops the connection, or the
@@ -227,10 +267,7 @@ func (s *EventSource) Reconnect() {
 		if s.cancel != nil {
 			s.cancel(errReconnect)
 		}
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
+		s.poke()
 		s.kick()
 	}
 }
@@ -268,13 +305,6 @@ func (s *EventSource) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stats
-}
-
-// begin is start for callers that do not hold mu.
-func (s *EventSource) begin(consume bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.start(consume)
 }
 
 // start notes that the source is wanted, and whether its events are. mu is
@@ -469,7 +499,7 @@ func (s *EventSource) admit(ev Event) (Event, bool) {
 
 // isStopping reports whether this side has ended the source, say by a hook:
 // nothing more is to be shown to anyone.
-func (s *EventSource) isStopping() bool { return s.life.Err() != nil }
+func (s *EventSource) isStopping() bool { return s.stopped.Load() }
 
 // handOver gives an event, and those that are ready behind it, to the
 // selections. Only then, and only if all of them have it, the last event id
@@ -543,8 +573,10 @@ func (s *EventSource) moveID() {
 // finish is the last thing that happens to a source.
 func (s *EventSource) finish() {
 	s.drop()
-	s.release()
 	s.mu.Lock()
+	if s.release != nil {
+		s.release()
+	}
 	s.state = Closed
 	s.slow.stop()
 	if s.err == nil {
@@ -557,6 +589,5 @@ func (s *EventSource) finish() {
 	}
 	s.selections = nil
 	s.mu.Unlock()
-	s.kill(ErrClosed)
 	close(s.done)
 }
