@@ -157,7 +157,7 @@ func (s *EventSource) leave(x *Selection) {
 	if mine {
 		s.runToEnd()
 	}
-	<-s.done
+	<-s.Done()
 }
 
 func (s *EventSource) runToEnd() {

@@ -50,7 +50,7 @@ var ErrTooLong = errors.New("sse: event too long")
 const (
 	defaultMaxEventSize = 16 << 20
 
-	minBuffer     = 512      // what an idle stream costs
+	minBuffer     = 256      // what an idle stream costs
 	maxReadBuffer = 64 << 10 // how far a fast stream alone grows the buffer, and what may stay after a large event
 	maxEmptyReads = 100      // in a row, before io.ErrNoProgress
 )
@@ -85,38 +85,36 @@ type Parser struct {
 	begun    bool   // the question of the byte order mark is settled
 	afterCR  bool   // the last line ended with the last byte read, a CR: an LF now belongs to it
 	dropLine bool   // what is left of this line is of no interest
-	cut      []byte // what OnComment will get of a dropped line
 	filled   bool   // the last Read filled the buffer: a larger one would be put to use
-	between  bool   // the next line begins a block
+	between  bool   // the next line begins a block, which quick may try
+	behind   bool   // lastID is, behind rawID
+	carried  bool   // an id, other than an empty one, took effect on this connection
+	hasRetry bool   // retry is set
+	cut      []byte // what OnComment will get of a dropped line
 
-	block  block  // while between
-	rawID  []byte // the last event id, if Raw set it
-	behind bool   // lastID is, behind rawID
-
-	text   string // a copy of buf[textAt:], which the strings of events share
-	textAt int
-
+	block   block  // for quick
+	text    string // a copy of buf[textAt:], which the strings of events share
+	textAt  int
 	validTo int // buf[pos:validTo] is UTF-8
 	doubtTo int // buf[pos:doubtTo] is known to be, or not to be
 
 	// The event under assembly (the three buffers of 9.2.6).
 	name     []byte
 	id       []byte
-	hasID    bool
 	data     []byte // in buf if borrowed, else in joined
 	borrowed bool
+	hasID    bool
 	lines    int // data lines so far
 	size     int // what they are charged
 
 	joined   []byte // backs data that is not borrowed
 	lastID   string // outdated while behind
+	rawID    []byte // the last event id, if Raw set it
 	lastName string
-	carried  bool // an id, other than an empty one, took effect on this connection
 	retry    time.Duration
-	hasRetry bool
 }
 
-// NewParser returns a Parser that reads from r, in reads of 512 bytes to
+// NewParser returns a Parser that reads from r, in reads of 256 bytes to
 // 64 KiB.
 func NewParser(r io.Reader) *Parser { return &Parser{r: r} }
 

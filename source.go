@@ -68,8 +68,7 @@ type EventSource struct {
 	ctx     context.Context // the caller's
 	values  context.Context // ctx without its end: what attempts and hooks get must not end by itself
 	release func() bool     // unhooks ctx; nil if ctx has no end
-	done    chan struct{}
-	stopped atomic.Bool // stopping is set
+	stopped atomic.Bool     // stopping is set
 
 	mu         sync.Mutex
 	state      State
@@ -81,32 +80,33 @@ type EventSource struct {
 	started    bool                    // something asked for it to be opened
 	consumed   bool                    // something asked for its events
 	reconnect  bool                    // Reconnect was called
-	cancel     context.CancelCauseFunc // ends the attempt or connection
-	deciding   *decision               // OnClose is running
 	late       bool                    // Connect was called when no OnClose was running
 	accepted   bool                    // a response, once
-	opened     chan struct{}           // closed then; made for those who wait
-	wake       chan struct{}           // there is news for a goroutine that runs the source and waits; see news
 	handing    bool                    // an event is being handed over to selections
-	ending     []*Selection            // stopped meanwhile
+	left       bool                    // a loop over All was left
+	fresh      bool                    // stats.LastByte is later than any event
+	cancel     context.CancelCauseFunc // ends the attempt or connection
+	deciding   *decision               // OnClose is running
+	opened     chan struct{}           // closed once accepted; made for those who wait
+	done       chan struct{}           // closed once Closed; made for those who wait
+	wake       chan struct{}           // see news
+	ending     []*Selection            // stopped while handing
 	selections []*Selection
-	left       bool       // a loop over All was left
 	lone       *Selection // of the loop that runs the source, or lets it rest while its body runs
 	slow       slowWatch
 	resumeID   string
 	stats      Stats
-	fresh      bool // stats.LastByte is later than any event
 
 	conn      *conn // nil between connections
 	parser    Parser
 	schedule  schedule
-	loaded    bool   // the cursor was loaded
 	refusedID string // the parser's last event id, if it cannot be sent back
 	attempts  int    // failed attempts since the last progress
-	retire    bool   // the next request must retire the connection it lands on
 	prev      *CloseEvent
-	ended     bool
 	pending   *Event // read by a loop, to be handed over by run
+	loaded    bool   // the cursor was loaded
+	retire    bool   // the next request must retire the connection it lands on
+	ended     bool
 }
 
 // runner is who runs the source.
@@ -129,7 +129,6 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 		hooked:        o.Transform != nil || o.EndOn != nil,
 
 		values: ctx,
-		done:   make(chan struct{}),
 	}
 	s.resumeID = cmp.Or(o.LastEventID, presetID(c.Header, o.Header))
 	_, err := parseURL(url)
@@ -180,7 +179,7 @@ func (s *EventSource) Open(ctx context.Context) error {
 	select {
 	case <-opened:
 		return nil
-	case <-s.done:
+	case <-s.Done():
 		select {
 		case <-opened:
 			return nil
@@ -206,7 +205,7 @@ func (s *EventSource) Run() error {
 	if mine {
 		s.run()
 	}
-	<-s.done
+	<-s.Done()
 	return s.Err()
 }
 
@@ -274,7 +273,17 @@ func (s *EventSource) Reconnect() {
 
 // Done returns a channel that is closed when the last hook has returned and
 // the goroutine is gone.
-func (s *EventSource) Done() <-chan struct{} { return s.done }
+func (s *EventSource) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		s.done = make(chan struct{})
+		if s.state == Closed {
+			close(s.done)
+		}
+	}
+	return s.done
+}
 
 // Err returns nil while the source lives. Then it returns ErrClosed, the cause
 // of the context, or the last close's Err, wrapped where the policy has
@@ -588,6 +597,8 @@ func (s *EventSource) finish() {
 		x.end()
 	}
 	s.selections = nil
+	if s.done != nil {
+		close(s.done)
+	}
 	s.mu.Unlock()
-	close(s.done)
 }
