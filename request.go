@@ -148,6 +148,8 @@ func holdsControl(s string) bool {
 	return false
 }
 
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
 // checkID says why an id cannot be sent back as Last-Event-ID, if so.
 func checkID(id string) error {
 	why := ""
@@ -156,7 +158,7 @@ func checkID(id string) error {
 		return fmt.Errorf("sse: event id of %d bytes cannot be sent back as Last-Event-ID: longer than 4 KiB", len(id))
 	case holdsControl(id):
 		why = "it holds a control character"
-	case id != "" && (strings.ContainsRune(" \t", rune(id[0])) || strings.ContainsRune(" \t", rune(id[len(id)-1]))):
+	case id != "" && (isBlank(id[0]) || isBlank(id[len(id)-1])):
 		why = "space around it would be lost"
 	default:
 		return nil

@@ -477,7 +477,7 @@ func (s *EventSource) interruption() error {
 // else to do first: what next would come to, for a fraction of the cost. The
 // caller runs the source and holds mu.
 func (s *EventSource) ready() (Event, bool) {
-	if s.conn == nil || s.stopping != nil || s.reconnect || s.late || s.hooked || s.ctx.Err() != nil {
+	if s.conn == nil || s.stopping != nil || s.reconnect || s.late || s.hooked || s.release != nil && s.ctx.Err() != nil {
 		return Event{}, false
 	}
 	return s.parser.buffered()
