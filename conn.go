@@ -234,9 +234,11 @@ func (r *stream) Read(b []byte) (int, error) {
 	n, err := r.conn.resp.Body.Read(b)
 	r.conn.idle.rest()
 	if n > 0 {
+		now := time.Now()
 		s.mu.Lock()
 		s.stats.Bytes += uint64(n)
-		s.stats.LastByte, s.fresh = time.Now(), true
+		s.calm = now.Sub(s.stats.LastByte) > slowBody
+		s.stats.LastByte, s.fresh = now, true
 		s.mu.Unlock()
 	}
 	return n, err

@@ -72,7 +72,7 @@ func (s *EventSource) runInLoop(x *Selection, yield func(Event, error) bool) boo
 				return false
 			}
 			var mine bool
-			if ev, running, mine = s.resume(x); !mine {
+			if running, mine = s.resume(x, &ev); !mine {
 				return true
 			}
 		}
@@ -103,13 +103,13 @@ func (s *EventSource) giveUp(ev Event) bool {
 		go s.run()
 		return false
 	}
-	s.rest(ev)
+	s.rest()
 	return true
 }
 
-// rest hands an event over to the body of the lone loop. mu is held.
-func (s *EventSource) rest(ev Event) {
-	s.handedOver(ev)
+// rest hands the parser's last event over to the body of the lone loop. mu is held.
+func (s *EventSource) rest() {
+	s.handedOver()
 	s.runner = nobody
 	if s.stopping != nil || s.reconnect {
 		s.kick() // OnError asked for it just now
@@ -118,29 +118,25 @@ func (s *EventSource) rest(ev Event) {
 	s.slow.watch(s)
 }
 
-// resume makes the loop run the source again. If an event is ready it is
-// handed over at once, and running is false; mine is false if run has taken
-// over by now.
-func (s *EventSource) resume(x *Selection) (ev Event, running, mine bool) {
+// resume makes the loop run the source again. If an event is ready, ev is it,
+// handed over, and running is false; mine is false if run has taken over by
+// now.
+func (s *EventSource) resume(x *Selection, ev *Event) (running, mine bool) {
 	s.mu.Lock()
 	if s.lone != x || s.runner != nobody {
 		s.mu.Unlock()
-		return Event{}, false, false
+		return false, false
 	}
 	s.runner = loop
-	running = true
-	if s.o.OnEvent == nil && len(s.selections) == 1 {
-		var ok bool
-		if ev, ok = s.ready(); ok {
-			s.rest(ev)
-			running = false
-		}
+	running = s.o.OnEvent != nil || len(s.selections) > 1 || !s.ready(ev)
+	if !running {
+		s.rest()
 	}
-	if running {
+	if running && s.calm {
 		s.slow.stop()
 	}
 	s.mu.Unlock()
-	return ev, running, true
+	return running, true
 }
 
 // leave closes the source and waits for its end, which it brings about itself
@@ -197,8 +193,9 @@ func (w *slowWatch) watch(s *EventSource) {
 	}
 }
 
-// stop is called when the body has returned and there may be a wait for the
-// next event: a timer that fires costs a goroutine.
+// stop is called when the body has returned and a wait for the next event is
+// likely: a timer that fires costs a goroutine. Where events flow, to stop it
+// and set it again for each read would cost more.
 func (w *slowWatch) stop() {
 	if w.set {
 		w.timer.Stop()

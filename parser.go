@@ -133,19 +133,23 @@ func (p *Parser) Reset(r io.Reader) {
 // an event that the end cut off is discarded; an error of the reader is
 // returned as it is; an event over MaxEventSize is an [ErrTooLong]. Once Next
 // has returned an error it returns that error until Reset.
-func (p *Parser) Next() (Event, error) {
+func (p *Parser) Next() (ev Event, err error) {
+	err = p.next(&ev)
+	return ev, err
+}
+
+// next makes ev the next event.
+func (p *Parser) next(ev *Event) error {
 	p.catchUp()
-	if p.between {
-		if ev, ok := p.quick(); ok {
-			return ev, nil
-		}
+	if p.between && p.quick(ev) {
+		return nil
 	}
 	if err := p.advance(); err != nil {
-		return Event{}, err
+		return err
 	}
-	ev := p.event()
+	*ev = p.event()
 	p.settle()
-	return ev, nil
+	return nil
 }
 
 // settle is called behind an event that advance found.
@@ -160,7 +164,8 @@ func (p *Parser) settle() {
 func (p *Parser) All() iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for {
-			ev, err := p.Next()
+			var ev Event
+			err := p.next(&ev)
 			if err == io.EOF || !yield(ev, err) || err != nil {
 				return
 			}

@@ -241,7 +241,7 @@ func (s *EventSource) endStopped() {
 
 // offer puts an event into the queue of every selection that wants it, if
 // there is room in all of them. mu is held.
-func (s *EventSource) offer(ev Event) bool {
+func (s *EventSource) offer(ev *Event) bool {
 	for _, x := range s.selections {
 		// Only this goroutine sends: room that is there stays.
 		if q := x.makeQueue(); len(q) == cap(q) && x.wants(ev.Name) {
@@ -250,7 +250,7 @@ func (s *EventSource) offer(ev Event) bool {
 	}
 	for _, x := range s.selections {
 		if x.wants(ev.Name) {
-			x.events <- ev
+			x.events <- *ev
 			x.dropping = false
 		}
 	}

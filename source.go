@@ -85,6 +85,7 @@ type EventSource struct {
 	handing    bool                    // an event is being handed over to selections
 	left       bool                    // a loop over All was left
 	fresh      bool                    // stats.LastByte is later than any event
+	calm       bool                    // reads bring little, and seldom
 	cancel     context.CancelCauseFunc // ends the attempt or connection
 	deciding   *decision               // OnClose is running
 	opened     chan struct{}           // closed once accepted; made for those who wait
@@ -473,14 +474,14 @@ func (s *EventSource) interruption() error {
 	return nil
 }
 
-// ready returns the next event if it was read already and there is nothing
+// ready makes ev the next event if it was read already and there is nothing
 // else to do first: what next would come to, for a fraction of the cost. The
 // caller runs the source and holds mu.
-func (s *EventSource) ready() (Event, bool) {
+func (s *EventSource) ready(ev *Event) bool {
 	if s.conn == nil || s.stopping != nil || s.reconnect || s.late || s.hooked || s.release != nil && s.ctx.Err() != nil {
-		return Event{}, false
+		return false
 	}
-	return s.parser.buffered()
+	return s.parser.buffered(ev)
 }
 
 // admit applies the hooks that see an event before any selection does, and
@@ -515,10 +516,9 @@ func (s *EventSource) isStopping() bool { return s.stopped.Load() }
 // moves.
 func (s *EventSource) handOver(ev Event) {
 	s.mu.Lock()
-	for s.offer(ev) {
-		s.handedOver(ev)
-		var ok bool
-		if ev, ok = s.ready(); !ok {
+	for s.offer(&ev) {
+		s.handedOver()
+		if !s.ready(&ev) {
 			s.mu.Unlock()
 			return
 		}
@@ -535,7 +535,7 @@ func (s *EventSource) handOver(ev Event) {
 	switch err := s.fanOut(ev); {
 	case err == nil:
 		s.mu.Lock()
-		s.handedOver(ev)
+		s.handedOver()
 		s.mu.Unlock()
 	case err != errAbandoned: //nolint:errorlint // never wrapped
 		s.close(err)
@@ -544,7 +544,7 @@ func (s *EventSource) handOver(ev Event) {
 
 // handedOver counts an event that was handed over and moves the last event id.
 // mu is held, but not throughout.
-func (s *EventSource) handedOver(ev Event) {
+func (s *EventSource) handedOver() {
 	s.conn.events++
 	s.stats.Events++
 	if s.fresh {
