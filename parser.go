@@ -583,7 +583,7 @@ func (p *Parser) makeRoom() {
 		}
 	case p.filled && size < maxReadBuffer:
 		want = max(min(16*size, maxReadBuffer), minBuffer)
-	case size > maxReadBuffer && unread < maxReadBuffer/2:
+	case size > maxReadBuffer && unread < maxReadBuffer/2 && !p.filled:
 		want = maxReadBuffer
 	}
 	buf := p.buf
