@@ -275,11 +275,8 @@ func (p *Parser) more() bool {
 		p.readErr = err
 		return false
 	}
-	switch {
-	case b.cr < from:
-	case p.cr >= from:
-		b.cr = p.cr
-	default:
+	// There was no CR behind the line that comes next, or it would be here.
+	if b.cr = p.cr; p.cr < from {
 		b.cr = p.nextCR(from)
 	}
 	return true

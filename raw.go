@@ -48,8 +48,8 @@ func (p *Parser) nextRaw() (ev RawEvent, err error) {
 		p.settle()
 	}
 	if len(ev.Name) == 0 {
-		ev.Name = append(p.name, "message"...)
-		p.name = ev.Name[:0]
+		p.name = append(p.name, "message"...)
+		ev.Name, p.name = p.name, p.name[:0]
 	}
 	if !p.behind {
 		p.rawID = append(p.rawID[:0], p.lastID...)

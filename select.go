@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 )
 
 // Overflow says what happens to an event for which a selection has no room.
@@ -42,10 +40,6 @@ func (o Overflow) String() string {
 	}
 	return fmt.Sprintf("Overflow(%d)", int(o))
 }
-
-// slowConsumer is how long a selection may hold up the stream before OnError
-// is told.
-const slowConsumer = 5 * time.Second
 
 // A Selection receives the events of some names, each once and in order, from
 // the moment it is made. It has a queue of its own, of Options.Buffer events.
@@ -193,164 +187,8 @@ func (x *Selection) what() string {
 	return fmt.Sprintf("of %q", strings.Join(x.names, ", "))
 }
 
-var (
-	// errAbandoned is a hand-over that the end of the source cut short.
-	errAbandoned = errors.New("sse: hand-over abandoned")
-	// errUsed is what a second loop gets, rather than silence.
-	errUsed = errors.New("sse: this loop was left or has ended before; it cannot be entered again")
-)
-
-// fanOut puts an event into the queue of every selection that wants it, by the
-// rules of Overflow. Its error ends the connection, unless it is errAbandoned.
-func (s *EventSource) fanOut(ev Event) error {
-	s.mu.Lock()
-	s.handing = true
-	targets := s.selections // never changed in place
-	if s.o.Overflow == Disconnect {
-		for _, x := range targets {
-			// Only this goroutine sends: room that is there stays.
-			if q := x.makeQueue(); x.wants(ev.Name) && len(q) == cap(q) {
-				s.handing = false
-				s.mu.Unlock()
-				return fmt.Errorf("%w: the selection %s has no room for an event (Options.Overflow Disconnect)", ErrSlowConsumer, x.what())
-			}
-		}
-	}
-	s.mu.Unlock()
-	var err error
-	for _, x := range targets {
-		if err == nil && x.wants(ev.Name) {
-			err = x.put(ev)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handing = false
-	s.endStopped()
-	return err
-}
-
-// endStopped closes the channels of selections that were stopped while an
-// event was being handed over. mu is held.
-func (s *EventSource) endStopped() {
-	for _, x := range s.ending {
-		x.end()
-	}
-	s.ending = nil
-}
-
-// offer puts an event into the queue of every selection that wants it, if
-// there is room in all of them. mu is held.
-func (s *EventSource) offer(ev *Event) bool {
-	for _, x := range s.selections {
-		// Only this goroutine sends: room that is there stays.
-		if q := x.makeQueue(); len(q) == cap(q) && x.wants(ev.Name) {
-			return false
-		}
-	}
-	for _, x := range s.selections {
-		if x.wants(ev.Name) {
-			x.events <- *ev
-			x.dropping = false
-		}
-	}
-	return true
-}
-
-// put puts an event into the queue, or drops one, or waits.
-func (x *Selection) put(ev Event) error {
-	q := x.queue()
-	select {
-	case q <- ev:
-		x.dropping = false
-		return nil
-	default:
-	}
-	switch x.source.o.Overflow {
-	case DropOldest:
-		x.replaceOldest(q, ev)
-		return nil
-	case DropNewest:
-		x.drop()
-		return nil
-	default:
-		return x.waitForRoom(q, ev)
-	}
-}
-
-func (x *Selection) replaceOldest(q chan Event, ev Event) {
-	for {
-		select {
-		case <-q:
-			x.drop()
-		default:
-			if cap(q) == 0 {
-				x.drop() // nothing is older
-				return
-			}
-		}
-		select {
-		case q <- ev:
-			return
-		default:
-		}
-	}
-}
-
-// drop counts a dropped event, and tells OnError of the first in a row.
-func (x *Selection) drop() {
-	s := x.source
-	s.mu.Lock()
-	x.dropped++
-	s.stats.Dropped++
-	s.mu.Unlock()
-	if !x.dropping {
-		x.dropping = true
-		s.report(fmt.Errorf("%w: the selection %s has begun to drop events (Options.Overflow %v)", ErrSlowConsumer, x.what(), s.o.Overflow))
-	}
-}
-
-// giveWay lets the consumer run, and reports whether the queue is half empty
-// then. To be woken for each event that it takes would cost more than the
-// event: a third of the time of a fast stream.
-func giveWay(q chan Event) bool {
-	const turns = 4
-	for range turns {
-		if runtime.Gosched(); len(q) < cap(q) && len(q) <= cap(q)/2 {
-			return true
-		}
-	}
-	return false
-}
-
-func (x *Selection) waitForRoom(q chan Event, ev Event) error {
-	s := x.source
-	if giveWay(q) {
-		q <- ev // no other goroutine sends
-		return nil
-	}
-	timer := time.NewTimer(slowConsumer)
-	defer timer.Stop()
-	for {
-		s.mu.Lock()
-		abandoned, stopped := s.stopping != nil, x.stopped
-		news := s.news()
-		s.mu.Unlock()
-		switch {
-		case stopped:
-			return nil
-		case abandoned:
-			return errAbandoned
-		}
-		select {
-		case q <- ev:
-			return nil
-		case <-news:
-		case <-timer.C:
-			s.report(fmt.Errorf("%w: the selection %s has held up the stream for %v", ErrSlowConsumer, x.what(), slowConsumer))
-		}
-	}
-}
+// errUsed is what a second loop gets, rather than silence.
+var errUsed = errors.New("sse: this loop was left or has ended before; it cannot be entered again")
 
 // loopError returns what loops yield when the source has ended.
 func (s *EventSource) loopError() error {

@@ -474,16 +474,6 @@ func (s *EventSource) interruption() error {
 	return nil
 }
 
-// ready makes ev the next event if it was read already and there is nothing
-// else to do first: what next would come to, for a fraction of the cost. The
-// caller runs the source and holds mu.
-func (s *EventSource) ready(ev *Event) bool {
-	if s.conn == nil || s.stopping != nil || s.reconnect || s.late || s.hooked || s.release != nil && s.ctx.Err() != nil {
-		return false
-	}
-	return s.parser.buffered(ev)
-}
-
 // admit applies the hooks that see an event before any selection does, and
 // reports whether it is to be handed over. If one of them, or OnComment before
 // them, closes the source, the next is not called.
@@ -510,74 +500,6 @@ func (s *EventSource) admit(ev Event) (Event, bool) {
 // isStopping reports whether this side has ended the source, say by a hook:
 // nothing more is to be shown to anyone.
 func (s *EventSource) isStopping() bool { return s.stopped.Load() }
-
-// handOver gives an event, and those that are ready behind it, to the
-// selections. Only then, and only if all of them have it, the last event id
-// moves.
-func (s *EventSource) handOver(ev Event) {
-	s.mu.Lock()
-	for s.offer(&ev) {
-		s.handedOver()
-		if !s.ready(&ev) {
-			s.mu.Unlock()
-			return
-		}
-		if s.o.OnEvent != nil {
-			s.mu.Unlock()
-			s.o.OnEvent(ev)
-			if s.isStopping() {
-				return
-			}
-			s.mu.Lock()
-		}
-	}
-	s.mu.Unlock()
-	switch err := s.fanOut(ev); {
-	case err == nil:
-		s.mu.Lock()
-		s.handedOver()
-		s.mu.Unlock()
-	case err != errAbandoned: //nolint:errorlint // never wrapped
-		s.close(err)
-	}
-}
-
-// handedOver counts an event that was handed over and moves the last event id.
-// mu is held, but not throughout.
-func (s *EventSource) handedOver() {
-	s.conn.events++
-	s.stats.Events++
-	if s.fresh {
-		s.fresh = false
-		s.stats.LastEvent = s.stats.LastByte
-	}
-	s.moveID()
-}
-
-// noteID is moveID for a caller that does not hold mu.
-func (s *EventSource) noteID() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.moveID()
-}
-
-// moveID moves the last event id to the parser's, all of whose events have
-// been handed over, unless it cannot be sent back: it would be refused with
-// every later attempt. mu is held, but not throughout.
-func (s *EventSource) moveID() {
-	id := s.parser.lastID
-	if id == s.resumeID || id != "" && id == s.refusedID {
-		return
-	}
-	if err := checkID(id); err != nil {
-		s.refusedID = id
-		s.mu.Unlock()
-		s.report(err)
-		s.mu.Lock()
-		return
-	}
-	s.resumeID, s.refusedID = id, ""
-}
 
 // finish is the last thing that happens to a source.
 func (s *EventSource) finish() {

@@ -6,122 +6,6 @@ import "slices"
 // no import and no variable.
 var mutants = slices.Concat(ofParser, ofRequest, ofSource, ofSelection, ofRetry, ofCompanions)
 
-var ofParser = []mutant{
-	{
-		name: "an event that the end cut off is delivered",
-		file: "parser.go",
-		old:  "p.err = p.fill()",
-		new:  "if p.err = p.fill(); p.err != nil && p.lines > 0 {\n\t\t\t\treturn nil\n\t\t\t}",
-		test: "TestParserDoesWhatTheStandardSays",
-	},
-	{
-		name: "the id moves at its line",
-		file: "parser.go",
-		old:  "p.hasID = true",
-		new:  "p.hasID = true\n\t\t\tp.lastID = string(value)",
-		test: "TestParserDoesWhatTheStandardSays",
-	},
-	{
-		name: "an unfinished event reaches the next connection",
-		file: "parser.go",
-		old:  "lastID: p.lastID, lastName: p.lastName, retry: p.retry,",
-		new:  "data: bytes.Clone(p.data), lines: p.lines, size: p.size, lastID: p.lastID, lastName: p.lastName, retry: p.retry,",
-		test: "TestParserResetKeepsTheLastEventIDAndRetry",
-	},
-	{
-		name: "the byte order mark stays",
-		file: "parser.go",
-		old:  "p.pos += len(mark)",
-		new:  "p.pos += 0",
-		test: "TestParserDoesWhatTheStandardSays",
-	},
-	{
-		name: "a CR does not end its line at once",
-		file: "parser.go",
-		old:  "if p.cr == p.end {\n",
-		new:  "if p.cr == p.end || p.cr+1 == p.end && p.readErr == nil {\n",
-		test: "TestParserIsPrompt",
-	},
-	{
-		name: "a CRLF that reads divide counts twice",
-		file: "parser.go",
-		old:  "p.afterCR = true",
-		new:  "p.afterCR = false",
-		test: "TestParserIgnoresHowBytesAreChunked",
-	},
-	{
-		name: "one U+FFFD for each byte",
-		file: "utf8.go",
-		old:  "n = maximalSubpart(b)",
-		new:  "n = 1",
-		test: "TestParserDoesWhatTheStandardSays",
-	},
-	{
-		name: "an id with a NUL is accepted",
-		file: "parser.go",
-		old:  "if bytes.IndexByte(value, 0) < 0 {",
-		new:  "if true {",
-		test: "TestParserDoesWhatTheStandardSays",
-	},
-	{
-		name: "a retry field overflows",
-		file: "parser.go",
-		old:  "ms = min(ms*10+int64(c-'0'), limit)",
-		new:  "ms = ms*10 + int64(c-'0')",
-		test: "TestParserDoesWhatTheStandardSays",
-	},
-	{
-		name: "a whole line is not measured",
-		file: "parser.go",
-		old:  "name, value := splitField(line)\n\tif !p.fits(name, value) {",
-		new:  "name, value := splitField(line)\n\tif false {",
-		test: "TestParserDoesWhatTheStandardSays",
-	},
-	{
-		name: "a line that never ends is not measured",
-		file: "parser.go",
-		old:  "\t\t\tif !p.fits(name, value) {",
-		new:  "\t\t\tif _ = value; false {",
-		test: "TestParserReadsALineOf64MiB",
-	},
-	{
-		name: "a comment that nobody wants is kept",
-		file: "parser.go",
-		old:  "\tcase part[0] == ':':\n",
-		new:  "\tcase part[0] == ':' && p.OnComment == nil:\n\t\treturn nil\n\tcase part[0] == ':':\n",
-		test: "TestMemoryIsConstantForWhatIsDropped",
-	},
-	{
-		name: "data lines are joined by copying all before them",
-		file: "parser.go",
-		old:  "p.joined = append(p.joined, '\\n')",
-		new:  "p.joined = append(bytes.Clone(p.joined), '\\n')",
-		test: "TestParserAllocatesOncePerEvent",
-	},
-	{
-		name:  "each read searches its line anew",
-		file:  "parser.go",
-		old:   "\tp.seen = p.cr\n\tif",
-		new:   "\tif",
-		test:  "TestCPUTimeIsLinear",
-		hangs: true,
-	},
-	{
-		name: "large buffers are kept",
-		file: "parser.go",
-		old:  "if cap(b) > maxReadBuffer {",
-		new:  "if false {",
-		test: "TestParserLetsGoOfLargeBuffers",
-	},
-	{
-		name: "an id pins the event it came with",
-		file: "parser.go",
-		old:  "if size > maxShared {",
-		new:  "if false {",
-		test: "TestParserLargeEventsDoNotPinMemoryThroughNamesAndIDs",
-	},
-}
-
 var ofRequest = []mutant{
 	{
 		name: "the last event id is not sent",
@@ -139,9 +23,9 @@ var ofRequest = []mutant{
 	},
 	{
 		name: "an id that cannot travel is sent",
-		file: "source.go",
-		old:  "\tif err := checkID(id); err != nil {\n\t\ts.report(err)\n\t\treturn\n\t}",
-		new:  "\tif err := checkID(id); err != nil {\n\t\ts.report(err)\n\t}",
+		file: "handover.go",
+		old:  "\t\ts.mu.Lock()\n\t\treturn\n\t}\n\ts.resumeID",
+		new:  "\t\ts.mu.Lock()\n\t}\n\ts.resumeID",
 		test: "TestPoisonedIDNeverStopsReconnection",
 	},
 	{
@@ -254,7 +138,7 @@ var ofSource = []mutant{
 	},
 	{
 		name: "the id moves before the hand-over",
-		file: "source.go",
+		file: "handover.go",
 		old:  "\tswitch err := s.fanOut(ev); {",
 		new:  "\ts.noteID()\n\tswitch err := s.fanOut(ev); {",
 		test: "TestDisconnectIsAllOrNothingAndAsksAgain",
@@ -290,22 +174,22 @@ var ofSource = []mutant{
 	{
 		name: "Close does not end the wait for an attempt",
 		file: "ending.go",
-		old:  "case <-s.life.Done():",
-		new:  "case <-(chan struct{})(nil):",
+		old:  "over := s.stopping != nil || s.reconnect",
+		new:  "over := s.reconnect",
 		test: "TestCloseEndsEveryStateAtOnce",
 	},
 	{
 		name: "Close does not end a hand-over",
-		file: "select.go",
-		old:  "case <-x.source.life.Done():",
-		new:  "case <-(chan struct{})(nil):",
+		file: "handover.go",
+		old:  "abandoned, stopped := s.stopping != nil, x.stopped",
+		new:  "abandoned, stopped := false, x.stopped",
 		test: "TestCloseEndsEveryStateAtOnce",
 	},
 	{
 		name: "the cause of the context is lost",
 		file: "source.go",
-		old:  "\t\ts.stop(context.Cause(ctx), nil)",
-		new:  "\t\ts.stop(ctx.Err(), nil)",
+		old:  "func() { s.stop(context.Cause(ctx), nil) }",
+		new:  "func() { s.stop(ctx.Err(), nil) }",
 		test: "TestEndOfTheContextNeverShowsAsACut",
 	},
 	{
@@ -325,8 +209,8 @@ var ofSource = []mutant{
 	{
 		name: "EndOn does not close the source",
 		file: "source.go",
-		old:  "s.stop(ErrClosed, &ev)",
-		new:  "_ = ev",
+		old:  "s.stop(ErrClosed, &final)",
+		new:  "_ = final",
 		test: "TestNoEndOfTheStreamWinsAgainst",
 	},
 	{
@@ -384,14 +268,14 @@ var ofSource = []mutant{
 var ofSelection = []mutant{
 	{
 		name: "DropOldest drops the newest",
-		file: "select.go",
+		file: "handover.go",
 		old:  "x.replaceOldest(q, ev)\n\t\treturn nil",
 		new:  "x.drop()\n\t\treturn nil",
 		test: "TestDroppingModesCountAndTell",
 	},
 	{
 		name: "Disconnect gives the event to those with room",
-		file: "select.go",
+		file: "handover.go",
 		old:  "\t\t\t\ts.handing = false\n\t\t\t\ts.mu.Unlock()\n",
 		new:  "\t\t\t\tfor _, y := range targets {\n\t\t\t\t\tselect {\n\t\t\t\t\tcase y.makeQueue() <- ev:\n\t\t\t\t\tdefault:\n\t\t\t\t\t}\n\t\t\t\t}\n\t\t\t\ts.handing = false\n\t\t\t\ts.mu.Unlock()\n",
 		test: "TestDisconnectIsAllOrNothingAndAsksAgain",
@@ -510,8 +394,8 @@ var ofCompanions = []mutant{
 	{
 		name: "Ack hides that Save failed",
 		file: "cursor.go",
-		old:  "s.o.Cursor.Save(context.WithoutCancel(s.life), e.ID); err != nil {",
-		new:  "s.o.Cursor.Save(context.WithoutCancel(s.life), e.ID); false {",
+		old:  "s.o.Cursor.Save(s.values, e.ID); err != nil {",
+		new:  "s.o.Cursor.Save(s.values, e.ID); false {",
 		test: "TestAckSavesSynchronouslyWhatCanBeSent",
 	},
 	{
