@@ -1,4 +1,4 @@
-.PHONY: test race lint fuzz cover fmt tidy ci soak reliability mutants
+.PHONY: test race lint fuzz cover fmt tidy ci soak reliability mutants bench bench-quick bench-gate bench-readme
 
 test:
 	go test ./...
@@ -50,3 +50,19 @@ reliability:
 # Plants faults in the library and shows that named tests catch them.
 mutants:
 	go run ./internal/mutants
+
+# Prints the table: this library, hand loops and peers side by side.
+bench:
+	go run ./bench
+
+# The same in fewer rounds, under 3 minutes.
+bench-quick:
+	go run ./bench -quick
+
+# Names the cells whose median misses its target by more than 15%.
+bench-gate:
+	go run ./bench -quick -gate
+
+# Writes the table into README.md, between the lines bench:begin and bench:end.
+bench-readme:
+	go run ./bench -write
