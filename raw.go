@@ -17,7 +17,8 @@ type RawEvent struct {
 func (p *Parser) Raw() iter.Seq2[RawEvent, error] {
 	return func(yield func(RawEvent, error) bool) {
 		for {
-			ev, err := p.nextRaw()
+			var ev RawEvent
+			err := p.nextRaw(&ev)
 			if err == io.EOF || !yield(ev, err) || err != nil {
 				return
 			}
@@ -25,7 +26,8 @@ func (p *Parser) Raw() iter.Seq2[RawEvent, error] {
 	}
 }
 
-func (p *Parser) nextRaw() (ev RawEvent, err error) {
+// nextRaw is next for Raw.
+func (p *Parser) nextRaw(ev *RawEvent) error {
 	if p.between && p.find() && (p.block.at <= p.validTo || p.wellFormed()) {
 		b := &p.block
 		ev.Name, ev.Data = p.part(b.name), p.joined
@@ -38,7 +40,7 @@ func (p *Parser) nextRaw() (ev RawEvent, err error) {
 		p.skip()
 	} else {
 		if err := p.advance(); err != nil {
-			return RawEvent{}, err
+			return err
 		}
 		ev.Name, ev.Data = p.name, p.data
 		if p.hasID {
@@ -52,10 +54,10 @@ func (p *Parser) nextRaw() (ev RawEvent, err error) {
 		ev.Name, p.name = p.name, p.name[:0]
 	}
 	if !p.behind {
-		p.rawID = append(p.rawID[:0], p.lastID...)
+		p.rawID, p.behind = append(p.rawID[:0], p.lastID...), true
 	}
 	ev.ID = p.rawID
-	return ev, nil
+	return nil
 }
 
 func (p *Parser) setRawID(id []byte) {
