@@ -59,6 +59,9 @@ func (s *EventSource) handedOver() {
 
 // noteID is moveID for a caller that does not hold mu.
 func (s *EventSource) noteID() {
+	if s.parser.lastID == s.resumeID {
+		return // which the runner alone changes
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moveID()
