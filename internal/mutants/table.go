@@ -130,6 +130,41 @@ var ofRequest = []mutant{
 
 var ofSource = []mutant{
 	{
+		name: "an event that is ready passes Close",
+		file: "handover.go",
+		old:  "s.conn == nil || s.stopping != nil || s.reconnect",
+		new:  "s.conn == nil || s.reconnect",
+		test: "TestOnErrorStopsWithinABurst",
+	},
+	{
+		name: "an event that is ready passes Reconnect",
+		file: "handover.go",
+		old:  "s.stopping != nil || s.reconnect || s.late",
+		new:  "s.stopping != nil || s.late",
+		test: "TestOnEventStopsWithinABurst",
+	},
+	{
+		name: "an event that is ready passes the context",
+		file: "handover.go",
+		old:  "s.release != nil && s.ctx.Err() != nil",
+		new:  "false",
+		test: "TestLoopStopsWithinABurst",
+	},
+	{
+		name: "an event that is ready passes the hooks",
+		file: "handover.go",
+		old:  "s.late || s.hooked ||",
+		new:  "s.late ||",
+		test: "TestHooksSeeEveryEventOfABurst",
+	},
+	{
+		name: "a lone loop keeps what others want too",
+		file: "inline.go",
+		old:  "running = s.o.OnEvent != nil || len(s.selections) > 1 ||",
+		new:  "running = s.o.OnEvent != nil ||",
+		test: "TestSelectionJoinsALoneLoopWithinABurst",
+	},
+	{
 		name: "the id at a cut is dropped",
 		file: "source.go",
 		old:  "\t\ts.noteID()\n\t\treturn Event{}, false, s.conn.cause(readError(err))",
