@@ -462,6 +462,21 @@ func ExampleParser_Next() {
 	// EOF
 }
 
+// A gateway copies events onward; it keeps none, so it need not own them.
+func ExampleParser_Raw() {
+	p := sse.NewParser(strings.NewReader("id: 5\nevent: tick\ndata: 1\n\ndata: 2\n\n"))
+	for ev, err := range p.Raw() {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%s %s %s\n", ev.Name, ev.ID, ev.Data) // gone with the next turn
+	}
+	// Output:
+	// tick 5 1
+	// message 5 2
+}
+
 func ExampleParser_Reset() {
 	p := sse.NewParser(strings.NewReader("id: 5\ndata: a\n\ndata: cut o"))
 	for ev := range p.All() {
