@@ -49,16 +49,19 @@ func owningLoop(r io.Reader) (events, size int) {
 			switch {
 			case len(line) == 0:
 				if data != nil && utf8.Valid(data) {
-					id = append(id, data...)
-					sink = string(id)
+					var s strings.Builder
+					s.Grow(len(id) + len(data))
+					s.Write(id)
+					s.Write(data)
+					sink = s.String()
 					events++
 					size += len(data)
 				}
-				id, data, block = id[:0], nil, start
+				id, data, block = nil, nil, start
 			case bytes.HasPrefix(line, []byte("data: ")):
 				data = line[6:]
 			case bytes.HasPrefix(line, []byte("id: ")):
-				id = append(id[:0], line[4:]...)
+				id = line[4:]
 			}
 		}
 		end = copy(buf, buf[block:end])
@@ -93,6 +96,22 @@ func BenchmarkParser(b *testing.B) {
 				}
 				if events != want || size != wantSize {
 					b.Fatalf("%d events of %d bytes, want %d of %d", events, size, want, wantSize)
+				}
+			}
+		})
+		b.Run(name+"/raw", func(b *testing.B) {
+			b.SetBytes(int64(len(stream)))
+			b.ReportAllocs()
+			for b.Loop() {
+				events := 0
+				for _, err := range sse.NewParser(bytes.NewReader(stream)).Raw() {
+					if err != nil {
+						b.Fatal(err)
+					}
+					events++
+				}
+				if events != want {
+					b.Fatalf("%d events, want %d", events, want)
 				}
 			}
 		})
