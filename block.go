@@ -44,10 +44,10 @@ func (p *Parser) begin() {
 func (p *Parser) quick(ev *Event) bool { return p.find() && p.cutOut(ev) }
 
 // buffered is quick, but reads nothing: it returns false as well if the next
-// event is not there already.
+// event is not there already, or would take long to find.
 func (p *Parser) buffered(ev *Event) bool {
 	switch {
-	case !p.between:
+	case !p.between || p.end-p.pos > maxReadBuffer:
 		return false
 	case p.scan():
 		p.between = p.cutOut(ev)
@@ -79,7 +79,7 @@ func (p *Parser) cutOut(ev *Event) bool {
 		ev.Name = p.shared(b.name)
 	}
 	if b.hasID() {
-		p.lastID = p.shared(b.id)
+		p.lastID, p.rawFresh = p.shared(b.id), false
 		p.carried = p.carried || p.lastID != ""
 	}
 	ev.ID = p.lastID

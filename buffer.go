@@ -26,6 +26,9 @@ func (p *Parser) read() error {
 		if n > 0 {
 			p.readErr = err // it belongs behind the bytes
 			p.filled = p.end+n == len(p.buf)
+			if p.small++; n > len(p.buf)/16 {
+				p.small = 0
+			}
 			from := p.end
 			p.end += n
 			if p.cr == from {
@@ -87,8 +90,9 @@ func (p *Parser) partial() error {
 // makeRoom sees to free space behind buf[pos:end], by moving the unread bytes
 // down or into another buffer. The buffer grows for a long line, up to what
 // MaxEventSize needs, and for a fast stream, up to maxReadBuffer; it shrinks
-// when what made it large is gone. Each byte is moved a bounded number of
-// times, whatever the size of the reads.
+// when the event that made it large is gone, and when the stream has become
+// slow. Each byte is moved a bounded number of times, whatever the size of the
+// reads.
 func (p *Parser) makeRoom() {
 	unread, size := p.end-p.pos, len(p.buf)
 	free := size - p.end
@@ -104,9 +108,12 @@ func (p *Parser) makeRoom() {
 			want = most
 		}
 	case p.filled && size < maxReadBuffer:
-		want = max(min(16*size, maxReadBuffer), minBuffer)
-	case size > maxReadBuffer && unread < maxReadBuffer/2 && !p.filled:
+		want = max(4*size, minBuffer)
+	case size > maxReadBuffer && unread < maxReadBuffer/2:
 		want = maxReadBuffer
+	case p.small >= smallReads && unread < size/16:
+		want = max(size/4, minBuffer)
+		p.small = 0
 	}
 	buf := p.buf
 	if want != size {

@@ -11,6 +11,9 @@ import (
 // is told.
 const slowConsumer = 5 * time.Second
 
+// maxUnderLock is how many events are handed over before others get the lock.
+const maxUnderLock = 64
+
 // errAbandoned is a hand-over that the end of the source cut short.
 var errAbandoned = errors.New("sse: hand-over abandoned")
 
@@ -19,8 +22,15 @@ var errAbandoned = errors.New("sse: hand-over abandoned")
 // moves.
 func (s *EventSource) handOver(ev Event) {
 	s.mu.Lock()
-	for s.offer(&ev) {
-		s.handedOver()
+	for n := 1; s.offer(&ev); n++ {
+		if err := s.handedOver(); err != nil {
+			s.mu.Unlock()
+			s.report(err)
+			s.mu.Lock()
+		} else if n%maxUnderLock == 0 {
+			s.mu.Unlock()
+			s.mu.Lock()
+		}
 		if !s.ready(&ev) {
 			s.mu.Unlock()
 			return
@@ -38,23 +48,24 @@ func (s *EventSource) handOver(ev Event) {
 	switch err := s.fanOut(ev); {
 	case err == nil:
 		s.mu.Lock()
-		s.handedOver()
+		err := s.handedOver()
 		s.mu.Unlock()
+		s.report(err)
 	case err != errAbandoned: //nolint:errorlint // never wrapped
 		s.close(err)
 	}
 }
 
 // handedOver counts an event that was handed over and moves the last event id.
-// mu is held, but not throughout.
-func (s *EventSource) handedOver() {
+// Its error is for report. mu is held.
+func (s *EventSource) handedOver() error {
 	s.conn.events++
 	s.stats.Events++
 	if s.fresh {
 		s.fresh = false
 		s.stats.LastEvent = s.stats.LastByte
 	}
-	s.moveID()
+	return s.moveID()
 }
 
 // noteID is moveID for a caller that does not hold mu.
@@ -63,26 +74,26 @@ func (s *EventSource) noteID() {
 		return // which the runner alone changes
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.moveID()
+	err := s.moveID()
+	s.mu.Unlock()
+	s.report(err)
 }
 
 // moveID moves the last event id to the parser's, all of whose events have
 // been handed over, unless it cannot be sent back: it would be refused with
-// every later attempt. mu is held, but not throughout.
-func (s *EventSource) moveID() {
+// every later attempt. Its error, once for each such id, is for report. mu is
+// held.
+func (s *EventSource) moveID() error {
 	id := s.parser.lastID
 	if id == s.resumeID || id != "" && id == s.refusedID {
-		return
+		return nil
 	}
 	if err := checkID(id); err != nil {
 		s.refusedID = id
-		s.mu.Unlock()
-		s.report(err)
-		s.mu.Lock()
-		return
+		return err
 	}
 	s.resumeID, s.refusedID = id, ""
+	return nil
 }
 
 // ready makes ev the next event if it was read already and there is nothing

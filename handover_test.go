@@ -3,6 +3,7 @@ package sse_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -219,4 +220,48 @@ func TestOnErrorStopsWithinABurst(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// OnError may be told of an id between two events of a lone loop. If it does
+// not return, the source ends all the same.
+func TestOnErrorThatDoesNotReturnEndsTheSource(t *testing.T) {
+	streams := map[string]string{
+		"first event":  "id: \x01\ndata: 1\n\n",
+		"second event": "data: 0\n\nid: \x01\ndata: 1\n\ndata: 2\n\n",
+		"no event":     "data: 0\n\nid: \x01\n\n",
+	}
+	hooks := map[string]func(error){
+		"panic":  func(error) { panic("trouble") },
+		"Goexit": func(error) { runtime.Goexit() },
+	}
+	consumers := map[string]func(*sse.EventSource){
+		"All": func(src *sse.EventSource) {
+			for range src.All() {
+			}
+		},
+		"Run": func(src *sse.EventSource) { src.Run() },
+	}
+	for at, stream := range streams {
+		for hook, onError := range hooks {
+			for by, consume := range consumers {
+				t.Run(at+", "+hook+", "+by, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						src := ssetest.New(t, ssetest.Stream(ssetest.Raw(stream), ssetest.Hold())).Source(sse.Options{OnError: onError})
+						var surfaced any
+						done := make(chan struct{})
+						go func() {
+							defer close(done)
+							defer func() { surfaced = recover() }()
+							consume(src)
+						}()
+						<-done
+						<-src.Done()
+						if (surfaced != nil) != (hook == "panic") {
+							t.Errorf("%v surfaced", surfaced)
+						}
+					})
+				})
+			}
+		}
+	}
 }

@@ -46,35 +46,54 @@ func (s *EventSource) All() iter.Seq2[Event, error] {
 	})
 }
 
+// turn is what a lone loop does next.
+type turn int
+
+const (
+	toRun    turn = iota // run the source up to the next event
+	toGiveUp             // hand that over
+	toReport             // tell OnError of its id
+	toYield              // run the body; the source rests
+	lost                 // no more: run has taken over
+)
+
 // runInLoop runs the source on the loop's goroutine for as long as the loop
 // is alone. It returns false if the loop was left.
 func (s *EventSource) runInLoop(x *Selection, yield func(Event, error) bool) bool {
 	if !s.takeUp(x) {
 		return true
 	}
-	running := true
+	next := toRun
 	defer func() {
-		if running { // a hook panicked or called runtime.Goexit
+		if next < toYield { // at the end, or a hook panicked or called runtime.Goexit
 			s.finish()
 		}
 	}()
+	var ev Event
+	var trouble error
 	for {
-		ev, got := s.next()
-		if got == atEnd {
-			return true
-		}
-		running = s.giveUp(ev)
-		if !running {
-			return true
-		}
-		for running = false; !running; {
+		switch next {
+		case toRun:
+			var got outcome
+			if ev, got = s.next(); got == atEnd {
+				return true
+			}
+			next = toGiveUp
+		case toGiveUp:
+			next, trouble = s.giveUp(ev)
+		case toReport:
+			s.report(trouble)
+			s.mu.Lock()
+			s.rest()
+			s.mu.Unlock()
+			next = toYield
+		case toYield:
 			if !yield(ev, nil) {
 				return false
 			}
-			var mine bool
-			if running, mine = s.resume(x, &ev); !mine {
-				return true
-			}
+			next, trouble = s.resume(x, &ev)
+		case lost:
+			return true
 		}
 	}
 }
@@ -92,8 +111,8 @@ func (s *EventSource) takeUp(x *Selection) bool {
 }
 
 // giveUp hands an event over to the body of the lone loop and lets the source
-// rest. It returns false if run has to do so instead.
-func (s *EventSource) giveUp(ev Event) bool {
+// rest, or makes run do so instead.
+func (s *EventSource) giveUp(ev Event) (turn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.selections) > 1 || s.stopping != nil || s.reconnect {
@@ -101,15 +120,17 @@ func (s *EventSource) giveUp(ev Event) bool {
 		s.lone, s.pending = nil, &pending
 		s.runner = goroutine
 		go s.run()
-		return false
+		return lost, nil
+	}
+	if err := s.handedOver(); err != nil {
+		return toReport, err
 	}
 	s.rest()
-	return true
+	return toYield, nil
 }
 
-// rest hands the parser's last event over to the body of the lone loop. mu is held.
+// rest lets the source rest while the body of the lone loop runs. mu is held.
 func (s *EventSource) rest() {
-	s.handedOver()
 	s.runner = nobody
 	if s.stopping != nil || s.reconnect {
 		s.kick() // OnError asked for it just now
@@ -118,25 +139,28 @@ func (s *EventSource) rest() {
 	s.slow.watch(s)
 }
 
-// resume makes the loop run the source again. If an event is ready, ev is it,
-// handed over, and running is false; mine is false if run has taken over by
-// now.
-func (s *EventSource) resume(x *Selection, ev *Event) (running, mine bool) {
+// resume makes the loop run the source again, unless run has taken over by
+// now. If an event is ready, ev is it, and handed over.
+func (s *EventSource) resume(x *Selection, ev *Event) (next turn, err error) {
 	s.mu.Lock()
-	if s.lone != x || s.runner != nobody {
-		s.mu.Unlock()
-		return false, false
-	}
-	s.runner = loop
-	running = s.o.OnEvent != nil || len(s.selections) > 1 || !s.ready(ev)
-	if !running {
-		s.rest()
-	}
-	if running && s.calm {
-		s.slow.stop()
+	switch {
+	case s.lone != x || s.runner != nobody:
+		next = lost
+	case s.o.OnEvent != nil || len(s.selections) > 1 || !s.ready(ev):
+		s.runner, next = loop, toRun
+		if s.calm {
+			s.slow.stop()
+		}
+	default:
+		if err = s.handedOver(); err != nil {
+			s.runner, next = loop, toReport
+		} else {
+			s.rest()
+			next = toYield
+		}
 	}
 	s.mu.Unlock()
-	return running, true
+	return next, err
 }
 
 // leave closes the source and waits for its end, which it brings about itself
@@ -176,6 +200,7 @@ func (s *EventSource) wasLeft() bool {
 type slowWatch struct {
 	timer *time.Timer
 	set   bool
+	stale int    // calls to come that were meant for an earlier body
 	turn  uint64 // counts the runs of the body
 	seen  uint64 // turn when the timer was set
 }
@@ -197,10 +222,10 @@ func (w *slowWatch) watch(s *EventSource) {
 // likely: a timer that fires costs a goroutine. Where events flow, to stop it
 // and set it again for each read would cost more.
 func (w *slowWatch) stop() {
-	if w.set {
-		w.timer.Stop()
-		w.set = false
+	if w.set && !w.timer.Stop() {
+		w.stale++ // its call waits for mu
 	}
+	w.set = false
 }
 
 // lookAtBody is what slowWatch's timer calls.
@@ -208,6 +233,10 @@ func (s *EventSource) lookAtBody() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := &s.slow
+	if w.stale > 0 {
+		w.stale--
+		return
+	}
 	w.set = false
 	switch {
 	case s.lone == nil || s.runner != nobody || s.state == Closed:

@@ -49,8 +49,11 @@ func (s *EventSource) logClose(ev CloseEvent, d *decision) {
 	l.LogAttrs(s.values, level, "sse: close", slog.String("url", s.target()), slog.Any("close", ev), next, slog.Duration("in", d.delay))
 }
 
-// report tells of trouble that closes nothing.
+// report tells of trouble that closes nothing, if there is any.
 func (s *EventSource) report(err error) {
+	if err == nil {
+		return
+	}
 	if l := s.client.Logger; l != nil {
 		l.LogAttrs(s.values, slog.LevelWarn, "sse: trouble", slog.String("url", s.target()), slog.String("err", err.Error()))
 	}

@@ -54,6 +54,7 @@ const (
 	minBuffer     = 256      // what an idle stream costs
 	maxReadBuffer = 64 << 10 // how far a fast stream alone grows the buffer, and what may stay after a large event
 	maxEmptyReads = 100      // in a row, before io.ErrNoProgress
+	smallReads    = 16       // in a row, before the buffer shrinks; small is less than a sixteenth of it
 )
 
 // A Parser reads events from a stream of bytes, exactly as WHATWG HTML, 9.2.5
@@ -87,9 +88,11 @@ type Parser struct {
 	dropLine bool   // what is left of this line is of no interest
 	filled   bool   // the last Read filled the buffer: a larger one would be put to use
 	between  bool   // the next line begins a block, which quick may try
-	behind   bool   // lastID is, behind rawID
+	behind   bool   // lastID is not yet what rawID is
+	rawFresh bool   // rawID is what lastID is, or ahead of it
 	carried  bool   // an id, other than an empty one, took effect on this connection
 	hasRetry bool   // retry is set
+	small    int    // reads in a row that brought little for the buffer's size
 	cut      []byte // what OnComment will get of a dropped line
 
 	block   block  // for quick
@@ -114,8 +117,8 @@ type Parser struct {
 	retry    time.Duration
 }
 
-// NewParser returns a Parser that reads from r, in reads of 256 bytes to
-// 64 KiB.
+// NewParser returns a Parser that reads from r, in reads of up to 64 KiB, or
+// of what is missing of a larger event.
 func NewParser(r io.Reader) *Parser { return &Parser{r: r} }
 
 // Reset makes p read a new connection's stream from r. The last event id and
@@ -182,7 +185,7 @@ func (p *Parser) LastEventID() string {
 
 // SetLastEventID sets what an earlier connection ended with. Call it before
 // the first Next.
-func (p *Parser) SetLastEventID(id string) { p.lastID, p.behind = id, false }
+func (p *Parser) SetLastEventID(id string) { p.lastID, p.behind, p.rawFresh = id, false, false }
 
 // Retry returns the reconnection time that the stream set last, and whether it
 // set one. A value beyond what a time.Duration holds is clamped.
@@ -321,7 +324,7 @@ func (p *Parser) limit() int {
 	if p.MaxEventSize == 0 {
 		return defaultMaxEventSize
 	}
-	return min(p.MaxEventSize, math.MaxInt/4) // so that no sum with it overflows
+	return max(0, min(p.MaxEventSize, math.MaxInt/4)) // so that no sum with it overflows
 }
 
 func (p *Parser) tooLong() error {
@@ -394,7 +397,7 @@ func (p *Parser) dispatch() bool {
 	case p.behind:
 		p.setRawID(p.id)
 	case string(p.id) != p.lastID:
-		p.lastID = string(p.id)
+		p.lastID, p.rawFresh = string(p.id), false
 	}
 	p.clear()
 	return false
@@ -440,6 +443,9 @@ func (p *Parser) event() Event {
 		if newID {
 			p.lastID = s
 		}
+	}
+	if newID {
+		p.rawFresh = false
 	}
 	ev.Name, ev.ID = "message", p.lastID
 	if len(p.name) > 0 {

@@ -28,6 +28,7 @@ func (p *Parser) Raw() iter.Seq2[RawEvent, error] {
 
 // nextRaw is next for Raw.
 func (p *Parser) nextRaw(ev *RawEvent) error {
+	p.joined = reuse(p.joined)
 	if p.between && p.find() && (p.block.at <= p.validTo || p.wellFormed()) {
 		b := &p.block
 		ev.Name, ev.Data = p.part(b.name), p.joined
@@ -53,8 +54,8 @@ func (p *Parser) nextRaw(ev *RawEvent) error {
 		p.name = append(p.name, "message"...)
 		ev.Name, p.name = p.name, p.name[:0]
 	}
-	if !p.behind {
-		p.rawID, p.behind = append(p.rawID[:0], p.lastID...), true
+	if !p.rawFresh {
+		p.rawID, p.rawFresh = append(p.rawID[:0], p.lastID...), true
 	}
 	ev.ID = p.rawID
 	return nil
@@ -62,7 +63,7 @@ func (p *Parser) nextRaw(ev *RawEvent) error {
 
 func (p *Parser) setRawID(id []byte) {
 	p.rawID = append(p.rawID[:0], id...)
-	p.behind = true
+	p.behind, p.rawFresh = true, true
 	p.carried = p.carried || len(id) > 0
 }
 

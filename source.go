@@ -194,7 +194,7 @@ func (s *EventSource) Open(ctx context.Context) error {
 
 // Run starts the source, waits for its end and returns Err. It is for sources
 // whose events go to OnEvent. The hooks are called by the goroutine that calls
-// Run, unless the source was started before.
+// Run, unless another runs the source already.
 func (s *EventSource) Run() error {
 	s.mu.Lock()
 	s.started, s.consumed = true, true

@@ -1,48 +1,25 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 	"time"
 )
 
-// What growth writes stands between these marks; the rest of the page is
-// written by hand.
-const (
-	growthBegin = "<!-- growth:begin -->\n"
-	growthEnd   = "<!-- growth:end -->\n"
-)
-
-// writeFigures puts the figures into the page, in place of the last ones.
-func writeFigures(page string, figures []figure) error {
-	old, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	head, rest, begins := bytes.Cut(old, []byte(growthBegin))
-	_, tail, ends := bytes.Cut(rest, []byte(growthEnd))
-	if !begins || !ends {
-		return errors.New("the page has no growth:begin and growth:end")
-	}
-	var b bytes.Buffer
-	b.Write(head)
-	b.WriteString(growthBegin)
+// figureText is the figures in words.
+func figureText(figures []figure) string {
+	var b strings.Builder
 	fmt.Fprintf(&b, "Measured on %s with %s on %s/%s, %d processors, by one process, the server being another.\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	for _, f := range figures {
 		f.table(&b)
 	}
-	b.WriteString(growthEnd)
-	b.Write(tail)
-	return os.WriteFile(page, b.Bytes(), 0o644)
+	return b.String()
 }
 
 // table prints the figure's points: x in rows, curves in columns.
-func (f figure) table(w *bytes.Buffer) {
+func (f figure) table(w *strings.Builder) {
 	if len(f.curves) == 0 {
 		return
 	}

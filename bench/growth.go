@@ -58,8 +58,8 @@ const eventSize = 250
 
 // growth measures how cost grows, and writes a plot of each measure and the
 // figures into dir.
-func growth(dir string) error {
-	return runGrowth(context.Background(), dir, fullGrowth())
+func growth(ctx context.Context, dir string) error {
+	return runGrowth(ctx, dir, fullGrowth())
 }
 
 func runGrowth(ctx context.Context, dir string, plan growthPlan) error {
@@ -85,7 +85,7 @@ func runGrowth(ctx context.Context, dir string, plan growthPlan) error {
 		}
 		figures = append(figures, f)
 	}
-	return writeFigures(filepath.Join(dir, "performance.md"), figures)
+	return replaceBetween(filepath.Join(dir, "performance.md"), "growth", figureText(figures))
 }
 
 // A grower measures. Its client keeps connections, as many as there are

@@ -77,7 +77,7 @@ func idleJobs(o options) []idleJob {
 	var jobs []idleJob
 	for _, streams := range []int{fewStreams, manyStreams} {
 		for _, r := range lastingReaders() {
-			if o.quick && r.name != floorName && r.name != "EventSource.All" && r.name != "OnEvent" {
+			if o.quick && r.name != floorName && r.name != "EventSource.All" && r.name != "OnEvent" && r.name != "Selection.Events" {
 				continue
 			}
 			if r.name == floorName || o.wants("idle", strconv.Itoa(streams), r.name) {

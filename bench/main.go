@@ -98,7 +98,7 @@ type results struct {
 // bench measures and prints what o asks for.
 func bench(ctx context.Context, o options) error {
 	if o.growth != "" {
-		return growth(o.growth)
+		return growth(ctx, o.growth)
 	}
 	found, err := measureAll(ctx, o)
 	if err != nil {
@@ -181,5 +181,5 @@ func writeReadme(o options, text string) error {
 			return err
 		}
 	}
-	return replaceBetween(path, text)
+	return replaceBetween(path, "bench", text)
 }

@@ -8,26 +8,22 @@ import (
 	"strings"
 )
 
-// The lines of a document between which the results stand.
-const (
-	beginMarker = "<!-- bench:begin -->"
-	endMarker   = "<!-- bench:end -->"
-)
-
-// replaceBetween puts text between the markers of the document at path.
-func replaceBetween(path, text string) error {
+// replaceBetween puts text between the lines NAME:begin and NAME:end, which are
+// comments, of the document at path.
+func replaceBetween(path, name, text string) error {
 	doc, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := bytes.Cut(doc, []byte(beginMarker))
-	_, after, ended := bytes.Cut(rest, []byte(endMarker))
+	begin, end := "<!-- "+name+":begin -->", "<!-- "+name+":end -->"
+	before, rest, ok := bytes.Cut(doc, []byte(begin))
+	_, after, ended := bytes.Cut(rest, []byte(end))
 	if !ok || !ended {
-		return fmt.Errorf("%s has no %s with an %s after it", path, beginMarker, endMarker)
+		return fmt.Errorf("%s has no %s with an %s after it", path, begin, end)
 	}
 	var b bytes.Buffer
 	b.Write(before)
-	fmt.Fprintf(&b, "%s\n\n%s\n\n%s", beginMarker, strings.Trim(text, "\n"), endMarker)
+	fmt.Fprintf(&b, "%s\n\n%s\n\n%s", begin, strings.Trim(text, "\n"), end)
 	b.Write(after)
 	info, err := os.Stat(path)
 	if err != nil {

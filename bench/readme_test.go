@@ -33,7 +33,7 @@ func TestReadmeNeedsMarkers(t *testing.T) {
 		if err := os.WriteFile(path, []byte(doc), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := replaceBetween(path, "text"); err == nil {
+		if err := replaceBetween(path, "bench", "text"); err == nil {
 			t.Errorf("%q was written to", doc)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != doc {

@@ -191,4 +191,32 @@ var ofParser = []mutant{
 		new:  "ev.ID = []byte(string(p.rawID))",
 		test: "TestRawDoesNotAllocate",
 	},
+	{
+		name: "the fast path trusts text that has moved",
+		file: "buffer.go",
+		old:  "p.validTo, p.doubtTo = p.validTo-p.pos, p.doubtTo-p.pos",
+		new:  "_ = p.validTo",
+		test: "TestParserReplacesWhateverTheBufferDoes",
+	},
+	{
+		name: "a slow stream keeps the buffer of a burst",
+		file: "buffer.go",
+		old:  "p.small >= smallReads",
+		new:  "false",
+		test: "TestParserWaitsWithASmallBuffer",
+	},
+	{
+		name: "Raw keeps what it joined",
+		file: "raw.go",
+		old:  "p.joined = reuse(p.joined)",
+		new:  "_ = p.joined",
+		test: "TestParserLetsGoOfLargeBuffers",
+	},
+	{
+		name: "an id is made a string for each event after a raw one",
+		file: "raw.go",
+		old:  "p.lastID, p.behind = string(p.rawID), false",
+		new:  "p.lastID = string(p.rawID)",
+		test: "TestRawAndNextInTurnsDoNotCopyTheID",
+	},
 }

@@ -24,8 +24,8 @@ var ofRequest = []mutant{
 	{
 		name: "an id that cannot travel is sent",
 		file: "handover.go",
-		old:  "\t\ts.mu.Lock()\n\t\treturn\n\t}\n\ts.resumeID",
-		new:  "\t\ts.mu.Lock()\n\t}\n\ts.resumeID",
+		old:  "\t\ts.refusedID = id\n\t\treturn err\n",
+		new:  "\t\ts.refusedID = id\n",
 		test: "TestPoisonedIDNeverStopsReconnection",
 	},
 	{
@@ -160,8 +160,8 @@ var ofSource = []mutant{
 	{
 		name: "a lone loop keeps what others want too",
 		file: "inline.go",
-		old:  "running = s.o.OnEvent != nil || len(s.selections) > 1 ||",
-		new:  "running = s.o.OnEvent != nil ||",
+		old:  "case s.o.OnEvent != nil || len(s.selections) > 1 ||",
+		new:  "case s.o.OnEvent != nil ||",
 		test: "TestSelectionJoinsALoneLoopWithinABurst",
 	},
 	{
