@@ -170,7 +170,7 @@ func TestParserWaitsWithASmallBuffer(t *testing.T) {
 // A long id is not copied for each event that it stays in force for.
 func TestRawAndNextInTurnsDoNotCopyTheID(t *testing.T) {
 	const turns = 1000
-	stream := "id: " + strings.Repeat("x", 64<<10) + "\n\n" + strings.Repeat("data:\n\n", turns)
+	stream := "id: " + strings.Repeat("x", 64<<10) + "\ndata:\n\n" + strings.Repeat("data:\n\n", turns)
 	p := sse.NewParser(strings.NewReader(stream))
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
