@@ -350,6 +350,26 @@ func TestParserKeepsTruncatedCommentsWhateverTheChunks(t *testing.T) {
 	}
 }
 
+// A read may end within a character, or right behind one, of an event that is
+// not complete.
+func TestParserReadsCharactersThatReadsCutInTwo(t *testing.T) {
+	const stream = "data: a\n\ndata: b\n\ndata: é世😀\n\n"
+	for at := range len(stream) {
+		for way, read := range ways {
+			var got []string
+			for ev, err := range read(sse.NewParser(&chunks{[]byte(stream[:at]), []byte(stream[at:])})) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, ev.Data)
+			}
+			if diff := cmp.Diff([]string{"a", "b", "é世😀"}, got); diff != "" {
+				t.Errorf("cut at %d, by %s (-want +got):\n%s", at, way, diff)
+			}
+		}
+	}
+}
+
 // Ill-formed text is found wherever the buffer moves it.
 func TestParserReplacesWhateverTheBufferDoes(t *testing.T) {
 	var stream bytes.Buffer
