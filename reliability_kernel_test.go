@@ -2,7 +2,6 @@ package sse_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -48,28 +47,6 @@ func frameServer(t *testing.T, answer func(f frames, stream uint32) bool) string
 	})
 	t.Cleanup(func() { l.Close(); wg.Wait() })
 	return l.Addr().String()
-}
-
-func answerFrames(c net.Conn, answer func(f frames, stream uint32) bool) {
-	f := frames{c}
-	if _, err := io.ReadFull(c, make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
-		return
-	}
-	f.add(frameSettings, 0, 0, "")
-	for head := make([]byte, 9); ; {
-		if _, err := io.ReadFull(c, head); err != nil {
-			return
-		}
-		if _, err := io.CopyN(io.Discard, c, int64(head[0])<<16|int64(head[1])<<8|int64(head[2])); err != nil {
-			return
-		}
-		switch {
-		case head[3] == frameSettings && head[4] != ack:
-			f.add(frameSettings, ack, 0, "")
-		case head[3] == frameHeaders && !answer(f, binary.BigEndian.Uint32(head[5:])):
-			return
-		}
-	}
 }
 
 func TestCutsOfTheKernelAreRetriableAndToldApart(t *testing.T) {

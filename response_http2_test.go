@@ -132,6 +132,15 @@ func word(n uint32) string { return string(binary.BigEndian.AppendUint32(nil, n)
 // serveFrames answers the first request on c by what answer adds, and closes c.
 func serveFrames(c net.Conn, answer func(f frames, stream uint32)) {
 	defer c.Close()
+	answerFrames(c, func(f frames, stream uint32) bool {
+		answer(f, stream)
+		return false
+	})
+}
+
+// answerFrames answers requests on c by what answer adds, until it returns
+// false.
+func answerFrames(c net.Conn, answer func(f frames, stream uint32) bool) {
 	f := frames{c}
 	if _, err := io.ReadFull(c, make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
 		return
@@ -147,8 +156,7 @@ func serveFrames(c net.Conn, answer func(f frames, stream uint32)) {
 		switch {
 		case head[3] == frameSettings && head[4] != ack:
 			f.add(frameSettings, ack, 0, "")
-		case head[3] == frameHeaders:
-			answer(f, binary.BigEndian.Uint32(head[5:]))
+		case head[3] == frameHeaders && !answer(f, binary.BigEndian.Uint32(head[5:])):
 			return
 		}
 	}

@@ -68,7 +68,7 @@ type EventSource struct {
 	ctx     context.Context // the caller's
 	values  context.Context // ctx without its end: what attempts and hooks get must not end by itself
 	release func() bool     // unhooks ctx; nil if ctx has no end
-	stopped atomic.Bool     // stopping is set
+	stopped atomic.Bool     // stopping is set: for those who do not hold mu
 
 	mu         sync.Mutex
 	state      State
@@ -85,7 +85,7 @@ type EventSource struct {
 	handing    bool                    // an event is being handed over to selections
 	left       bool                    // a loop over All was left
 	fresh      bool                    // stats.LastByte is later than any event
-	calm       bool                    // reads bring little, and seldom
+	calm       bool                    // the last read came more than slowBody after the one before
 	cancel     context.CancelCauseFunc // ends the attempt or connection
 	deciding   *decision               // OnClose is running
 	opened     chan struct{}           // closed once accepted; made for those who wait

@@ -219,7 +219,9 @@ func openIdle(reader lastingReader, hc *http.Client, job idleJob) error {
 	return context.Cause(waiting)
 }
 
-// untilQuiet waits until no goroutine has come or gone for a while.
+// untilQuiet waits until no goroutine has come or gone for a while. It has to
+// look again and again: what is waited for, net/http and the runtime getting
+// done with what nobody asked them for, tells no one of its end.
 func untilQuiet() {
 	const pause, pauses = 100 * time.Millisecond, 4
 	last, same := 0, 0
