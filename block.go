@@ -261,7 +261,7 @@ func (p *Parser) more() bool {
 	if p.readErr != nil || unread >= p.limit() {
 		return false
 	}
-	if unread == 0 || size-p.end <= size/8 {
+	if unread == 0 || p.tight() {
 		if unread > size/2 {
 			return false
 		}

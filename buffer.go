@@ -10,8 +10,8 @@ import (
 // when no complete line is left.
 func (p *Parser) fill() error {
 	// Small reads are common: most find room behind a line that may go on.
-	unread, free := p.end-p.pos, len(p.buf)-p.end
-	if unread == 0 || free <= len(p.buf)/8 || p.dropLine || p.readErr != nil || p.size+unread >= p.limit() {
+	unread := p.end - p.pos
+	if unread == 0 || p.tight() || p.dropLine || p.readErr != nil || p.size+unread >= p.limit() {
 		if err := p.prepare(); err != nil {
 			return err
 		}
@@ -95,8 +95,7 @@ func (p *Parser) partial() error {
 // reads.
 func (p *Parser) makeRoom() {
 	unread, size := p.end-p.pos, len(p.buf)
-	free := size - p.end
-	if unread > 0 && free > 0 && (p.pos == 0 || free >= size/8) {
+	if unread > 0 && !p.tight() {
 		return
 	}
 	p.own()
@@ -123,6 +122,17 @@ func (p *Parser) makeRoom() {
 	p.text = ""
 	p.validTo, p.doubtTo = p.validTo-p.pos, p.doubtTo-p.pos
 	p.buf, p.cr, p.seen, p.pos, p.end = buf, p.cr-p.pos, p.seen-p.pos, 0, unread
+}
+
+// tight reports whether to move the unread bytes is worth its price: there is
+// little room behind them, or reads are large, and more room makes them larger,
+// and the bytes are few next to what was parsed since they were last moved.
+func (p *Parser) tight() bool {
+	size, free := len(p.buf), len(p.buf)-p.end
+	if p.pos == 0 {
+		return free == 0
+	}
+	return free < size/8 || p.small == 0 && p.end-p.pos <= p.pos/4
 }
 
 func (p *Parser) nextCR(from int) int {

@@ -22,7 +22,7 @@ var errAbandoned = errors.New("sse: hand-over abandoned")
 // moves.
 func (s *EventSource) handOver(ev Event) {
 	s.mu.Lock()
-	for n := 1; s.offer(&ev); n++ {
+	for n := 1; s.offer(&ev) == nil || s.offerLater(&ev); n++ {
 		if err := s.handedOver(); err != nil {
 			s.mu.Unlock()
 			s.report(err)
@@ -145,13 +145,13 @@ func (s *EventSource) endStopped() {
 	s.ending = nil
 }
 
-// offer puts an event into the queue of every selection that wants it, if
-// there is room in all of them. mu is held.
-func (s *EventSource) offer(ev *Event) bool {
+// offer puts an event into the queue of every selection that wants it, or
+// returns a queue that has no room for it. mu is held.
+func (s *EventSource) offer(ev *Event) (full chan Event) {
 	for _, x := range s.selections {
 		// Only this goroutine sends: room that is there stays.
 		if q := x.makeQueue(); len(q) == cap(q) && x.wants(ev.Name) {
-			return false
+			return q
 		}
 	}
 	for _, x := range s.selections {
@@ -160,7 +160,28 @@ func (s *EventSource) offer(ev *Event) bool {
 			x.dropping = false
 		}
 	}
-	return true
+	return nil
+}
+
+// offerLater is offer once the consumer, for which Overflow has the source
+// wait, had a chance to make room. To be woken for each event that it takes
+// would cost more than the event: a third of the time of a fast stream. mu is
+// held, but not all the time.
+func (s *EventSource) offerLater(ev *Event) bool {
+	const turns = 4
+	for range turns {
+		q := s.offer(ev)
+		if q == nil {
+			return true
+		}
+		if s.o.Overflow != Block {
+			return false
+		}
+		s.mu.Unlock()
+		runtime.Gosched()
+		s.mu.Lock()
+	}
+	return s.offer(ev) == nil
 }
 
 // put puts an event into the queue, or drops one, or waits.
@@ -216,25 +237,8 @@ func (x *Selection) drop() {
 	}
 }
 
-// giveWay lets the consumer run, and reports whether the queue is half empty
-// then. To be woken for each event that it takes would cost more than the
-// event: a third of the time of a fast stream.
-func giveWay(q chan Event) bool {
-	const turns = 4
-	for range turns {
-		if runtime.Gosched(); len(q) < cap(q) && len(q) <= cap(q)/2 {
-			return true
-		}
-	}
-	return false
-}
-
 func (x *Selection) waitForRoom(q chan Event, ev Event) error {
 	s := x.source
-	if giveWay(q) {
-		q <- ev // no other goroutine sends
-		return nil
-	}
 	timer := time.NewTimer(slowConsumer)
 	defer timer.Stop()
 	for {

@@ -190,3 +190,45 @@ func TestRawAndNextInTurnsDoNotCopyTheID(t *testing.T) {
 		t.Errorf("%d KiB allocated for %d events of 7 bytes", (m.TotalAlloc-before)>>10, turns)
 	}
 }
+
+// A bufferedReader is one behind which chunks of a fixed size become ready. A
+// read brings what is left of one.
+type bufferedReader struct {
+	rest  []byte
+	chunk int
+	left  int
+	reads int
+}
+
+func (r *bufferedReader) Read(b []byte) (int, error) {
+	r.reads++
+	if r.left == 0 {
+		r.left = r.chunk
+	}
+	n := copy(b[:min(len(b), r.left)], r.rest)
+	if n == 0 {
+		return 0, io.EOF
+	}
+	r.rest, r.left = r.rest[n:], r.left-n
+	return n, nil
+}
+
+// Each read is a call of the system: what is left of an event that a read cut
+// must not halve the next.
+func TestParserReadsAFastStreamInLargePieces(t *testing.T) {
+	const chunk, chunks = 48 << 10, 40
+	event := "data: " + strings.Repeat("x", 100) + "\n\n"
+	for name, stream := range map[string]string{
+		"small events":            event,
+		"events of several lines": "event: e\n:\n" + event, // not of the fast path, with OnComment
+	} {
+		r := &bufferedReader{rest: []byte(strings.Repeat(stream, chunk*chunks/len(stream))), chunk: chunk}
+		p := sse.NewParser(r)
+		p.OnComment = func(string) {}
+		for range p.All() {
+		}
+		if r.reads > chunks+10 {
+			t.Errorf("%s: %d reads for %d chunks", name, r.reads, chunks)
+		}
+	}
+}

@@ -108,6 +108,32 @@ func TestCheckCatchesWhatIsLostLater(t *testing.T) {
 	}
 }
 
+// TestNobodyAlwaysFollowsTheSameReader: what a sample costs depends on what
+// the one before left in memory.
+func TestNobodyAlwaysFollowsTheSameReader(t *testing.T) {
+	before := make(map[string]map[string]bool)
+	last := ""
+	var group []*cell
+	for _, name := range []string{"a", "b", "c", "d"} {
+		before[name] = make(map[string]bool)
+		read := func(context.Context, input) (tally, error) {
+			before[name][last] = true
+			last = name
+			return tally{}, nil
+		}
+		group = append(group, &cell{passes: 1, corpus: &corpus{}, reader: &reader{read: read}})
+	}
+	if err := runRounds(t.Context(), options{clock: wallClock}, group, input{corpus: &corpus{}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, seen := range before {
+		delete(seen, name) // the last of a round may be the first of the next
+		if delete(seen, ""); len(seen) != 3 {
+			t.Errorf("%s follows only %v", name, seen)
+		}
+	}
+}
+
 func TestReadersAreOrderedAndCompared(t *testing.T) {
 	var names []string
 	for _, r := range readers() {

@@ -206,6 +206,13 @@ var ofParser = []mutant{
 		test: "TestParserWaitsWithASmallBuffer",
 	},
 	{
+		name: "the rest of an event halves the next read",
+		file: "buffer.go",
+		old:  "p.small == 0 && p.end-p.pos <= p.pos/4",
+		new:  "false",
+		test: "TestParserReadsAFastStreamInLargePieces",
+	},
+	{
 		name: "Raw keeps what it joined",
 		file: "raw.go",
 		old:  "p.joined = reuse(p.joined)",
