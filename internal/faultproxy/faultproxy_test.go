@@ -232,10 +232,12 @@ func TestPortIsClosedWhileDown(t *testing.T) {
 	u := newUpstream(t)
 	p := faultproxy.New(t, u.addr, faultproxy.Script())
 	open := dial(t, p)
+	wantBytes(t, open, len(payload)) // before it is accepted it is not open: the port's end would reset it
 	p.Down()
 	if c, err := net.Dial("tcp", p.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("Dial returned %v, %v", c, err)
 	}
+	(<-u.conns).Write(payload)
 	wantBytes(t, open, len(payload))
 	if err := p.Up(); err != nil {
 		t.Fatal(err)
