@@ -230,6 +230,9 @@ func (p *Parser) take(line []byte) bool {
 	default:
 		name, value := splitField(line)
 		if string(name) == "retry" {
+			if p.OnRetry != nil {
+				return false // it may be looked at twice, or under a lock
+			}
 			p.setRetry(value)
 			return true
 		}

@@ -94,6 +94,32 @@ func TestReconnectFinishesTheHandOver(t *testing.T) {
 	})
 }
 
+func TestOnRetryIsToldOfEachFieldInTheOrderOfTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := ssetest.New(t,
+			ssetest.Stream(ssetest.Raw("retry: 20\n:c\n", "data: a\n\n", "retry: 20\nretry: soon\n\ndata: b\nretry: 3000\n\n")),
+			ssetest.Stream(ssetest.Raw("data: c\n\nretry: 7\ndata: d\n\nretry: 8\n\n"), ssetest.Hold()))
+		var got []string
+		var src *sse.EventSource
+		src = srv.Source(sse.Options{
+			Method: "GET",
+			OnRetry: func(d time.Duration) {
+				src.Stats() // no lock is held
+				if got = append(got, d.String()); d == 7*time.Millisecond {
+					src.Close()
+				}
+			},
+			OnComment: func(text string) { got = append(got, ":"+text) },
+			OnEvent:   func(ev sse.Event) { got = append(got, ev.Data) },
+		})
+		src.Run()
+		want := []string{"20ms", ":c", "a", "20ms", "3s", "b", "c", "7ms"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
 // heldOpen makes a reply not end.
 func heldOpen(r ssetest.Reply) ssetest.Reply {
 	r.Steps = append(r.Steps, ssetest.Hold())

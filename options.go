@@ -85,6 +85,9 @@ type Options struct {
 	OnClose func(CloseEvent)
 	// OnComment is called with the text after the colon of each comment line.
 	OnComment func(text string)
+	// OnRetry is called with the reconnection time each time that the stream
+	// sets one.
+	OnRetry func(time.Duration)
 	// OnError is called with trouble that closes nothing: events dropped, an
 	// id that cannot be sent back, a Transform that failed, a Connect that came
 	// too late, a selection that has held up the stream for 5 s.

@@ -74,6 +74,9 @@ type Parser struct {
 	// comment line, unchanged, cut to MaxEventSize bytes. Set it before the
 	// first Next.
 	OnComment func(text string)
+	// OnRetry, if not nil, is called with the reconnection time of each retry
+	// field that sets one. Set it before the first Next.
+	OnRetry func(time.Duration)
 
 	r       io.Reader
 	err     error // what ended the stream; every later Next returns it
@@ -126,7 +129,7 @@ func NewParser(r io.Reader) *Parser { return &Parser{r: r} }
 // characters, is forgotten.
 func (p *Parser) Reset(r io.Reader) {
 	*p = Parser{
-		MaxEventSize: p.MaxEventSize, OnComment: p.OnComment, r: r,
+		MaxEventSize: p.MaxEventSize, OnComment: p.OnComment, OnRetry: p.OnRetry, r: r,
 		buf: p.buf, name: p.name[:0], id: p.id[:0], joined: p.joined,
 		lastID: p.LastEventID(), lastName: p.lastName, rawID: p.rawID, retry: p.retry, hasRetry: p.hasRetry,
 	}
@@ -291,6 +294,9 @@ func (p *Parser) field(line []byte) error {
 func (p *Parser) setRetry(value []byte) {
 	if d, ok := parseRetry(value); ok {
 		p.retry, p.hasRetry = d, true
+		if p.OnRetry != nil {
+			p.OnRetry(d)
+		}
 	}
 }
 

@@ -109,8 +109,10 @@ func (c *parseCase) parseBy(t *testing.T, r io.Reader, way func(*sse.Parser) ite
 	o := outcome{Events: []parseEvent{}}
 	p := sse.NewParser(r)
 	p.MaxEventSize = c.MaxEventSize
+	told, times := time.Duration(0), 0
 	if !c.quiet {
 		p.OnComment = func(text string) { o.Comments = append(o.Comments, text) }
+		p.OnRetry = func(d time.Duration) { told, times = d, times+1 }
 	}
 	p.SetLastEventID(c.Before)
 	for ev, err := range way(p) {
@@ -126,6 +128,11 @@ func (c *parseCase) parseBy(t *testing.T, r io.Reader, way func(*sse.Parser) ite
 	o.RetryMS = -1
 	if d, ok := p.Retry(); ok {
 		o.RetryMS = d.Milliseconds()
+		if !c.quiet && (times == 0 || told != d) {
+			t.Errorf("%s: OnRetry was told %v last, in %d calls; Retry returns %v", c.name, told, times, d)
+		}
+	} else if times > 0 {
+		t.Errorf("%s: OnRetry was told %v, and Retry nothing", c.name, told)
 	}
 	o.LastEventID = p.LastEventID()
 	return o

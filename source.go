@@ -144,6 +144,13 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 			}
 		}
 	}
+	if o.OnRetry != nil {
+		s.parser.OnRetry = func(d time.Duration) {
+			if !s.isStopping() {
+				o.OnRetry(d)
+			}
+		}
+	}
 	s.schedule.policy = s.o.Retry
 	if ctx.Done() != nil {
 		// The end of the caller's context must show as what it is and never
@@ -160,7 +167,7 @@ func newSource(ctx context.Context, c *Client, url string, o Options) *EventSour
 // response was accepted; otherwise, once the source has ended, what Err
 // returns, or the cause of ctx, which does not end the source. After the head
 // nothing is read until something consumes events, or right away if OnEvent,
-// OnComment or EndOn is set.
+// OnComment, OnRetry or EndOn is set.
 func (s *EventSource) Open(ctx context.Context) error {
 	s.mu.Lock()
 	s.start(false)
@@ -341,7 +348,7 @@ func (s *EventSource) kick() {
 // resting reports whether there is nothing to do until somebody asks for it.
 // mu is held.
 func (s *EventSource) resting() bool {
-	return !s.started || s.state == Open && !s.consumed && s.o.OnEvent == nil && s.o.OnComment == nil && s.o.EndOn == nil
+	return !s.started || s.state == Open && !s.consumed && s.o.OnEvent == nil && s.o.OnComment == nil && s.o.OnRetry == nil && s.o.EndOn == nil
 }
 
 // run runs the source on a goroutine of its own, until it has ended or rests.

@@ -193,6 +193,7 @@ func TestNothingIsReadAfterTheHeadUntilConsumed(t *testing.T) {
 		"no hook":   {sse.Options{OnOpen: func(sse.OpenEvent) {}, OnError: func(error) {}}, false},
 		"OnEvent":   {sse.Options{OnEvent: func(sse.Event) {}}, true},
 		"OnComment": {sse.Options{OnComment: func(string) {}}, true},
+		"OnRetry":   {sse.Options{OnRetry: func(time.Duration) {}}, true},
 		"EndOn":     {sse.Options{EndOn: func(sse.Event) bool { return false }}, true},
 	}, func(t *testing.T, test test) {
 		srv := ssetest.New(t, streamOf(numberedEvents(1, 3), ssetest.Hold()))

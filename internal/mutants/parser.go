@@ -213,6 +213,14 @@ var ofParser = []mutant{
 		test: "TestParserReadsAFastStreamInLargePieces",
 	},
 	{
+		name:  "OnRetry is called under the lock",
+		file:  "block.go",
+		old:   "if p.OnRetry != nil {",
+		new:   "if false {",
+		test:  "TestOnRetryIsToldOfEachFieldInTheOrderOfTheStream",
+		hangs: true,
+	},
+	{
 		name: "Raw keeps what it joined",
 		file: "raw.go",
 		old:  "p.joined = reuse(p.joined)",
