@@ -20,8 +20,9 @@ type Reply struct {
 	Err    error       // refuse the connection with it; nothing else is looked at
 	Steps  []Step
 
-	body   string // of Status
-	silent bool   // the head waits for the first byte of the body
+	body   string        // of Status
+	silent bool          // the head waits for the first byte of the body
+	after  time.Duration // before anything else
 }
 
 // Stream replies with an event stream made by steps. The head is sent at once.

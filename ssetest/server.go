@@ -272,6 +272,9 @@ type player struct {
 }
 
 func (p *player) play(r Reply) error {
+	if err := p.pause(r.after); err != nil {
+		return err
+	}
 	h := p.w.Header()
 	maps.Copy(h, r.Header)
 	status := r.Status
