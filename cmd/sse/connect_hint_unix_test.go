@@ -1,0 +1,5 @@
+//go:build unix
+
+package main
+
+const refusedHint = "is the server running, and is the port right?"

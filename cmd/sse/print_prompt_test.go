@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// An event must not wait for the next one, in whatever way output is written.
+func TestAnEventIsPrintedBeforeTheNextComes(t *testing.T) {
+	printed := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "id: %d\ndata: %d\n\n", i, i)
+			w.(http.Flusher).Flush()
+			select {
+			case <-printed:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	defer server.Close()
+	for _, args := range [][]string{
+		{"-o", "data"},
+		{"-o", "data", "-q", "."},
+		{"-o", "data", "--until", "false"},
+		{"-o", "data", "--show", "comment"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		root := newRoot()
+		root.SetArgs(append(args, server.URL))
+		root.SetOut(w)
+		root.SetErr(io.Discard)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = root.ExecuteContext(ctx) // cancelled
+			w.Close()
+		}()
+		lines := bufio.NewScanner(r)
+		for i := range 3 {
+			if !lines.Scan() || lines.Text() != fmt.Sprint(i) {
+				t.Fatalf("%q: line %d is %q, %v", args, i, lines.Text(), lines.Err())
+			}
+			if i < 2 {
+				printed <- struct{}{}
+			}
+		}
+		cancel()
+		<-ended
+	}
+}
