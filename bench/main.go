@@ -29,7 +29,7 @@ type options struct {
 }
 
 // wants reports whether -run names the cell. The sections are parse, http,
-// idle and reconnect.
+// idle, reconnect and command.
 func (o options) wants(section, corpus, reader string) bool {
 	return o.run == nil || o.run.MatchString(section+"/"+corpus+"/"+reader)
 }
@@ -47,6 +47,12 @@ func (o options) wantsLasting(section string, corpora ...string) bool {
 	return false
 }
 
+// wantsCommand reports whether -run leaves anything of the command.
+func (o options) wantsCommand() bool {
+	return o.wants("command", "start", "sse version") || o.wants("command", "memory", "sse -o raw") ||
+		slices.ContainsFunc(commandCases(), func(c commandCase) bool { return o.wants("command", "tick", c.name) })
+}
+
 // errShort is the end of a run with -gate in which cells fall short.
 var errShort = errors.New("not every target is met")
 
@@ -55,6 +61,7 @@ func main() {
 		exit(serve(os.Stdin, os.Stdout))
 	}
 	idleClient()
+	commandLoop()
 	o := options{clock: wallClock}
 	var run string
 	flag.BoolVar(&o.quick, "quick", false, "fewer rounds, and only the cells with targets and the peers next to them")
@@ -93,6 +100,7 @@ type results struct {
 	cells      []*cell
 	idle       []idleRow
 	reconnects []reconnectRow
+	command    *commandResults // nil if nothing of it was asked for
 }
 
 // bench measures and prints what o asks for.
@@ -104,16 +112,21 @@ func bench(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	text := found.markdown(o)
-	fmt.Print(text)
+	text, ofCommand := found.markdown(o), found.command.markdown(o)
+	fmt.Print(text + ofCommand)
 	for _, c := range found.cells {
 		if c.err != nil {
 			fmt.Fprintf(os.Stderr, "%s/%s/%s fails: %v\n", c.reader.way, c.corpus.name, c.reader.name, c.err)
 		}
 	}
 	if o.write {
-		if err := writeReadme(o, text); err != nil {
-			return err
+		for name, text := range map[string]string{"bench": text, "command": ofCommand} {
+			if text == "" {
+				continue // with -run
+			}
+			if err := writeReadme(o, name, text); err != nil {
+				return err
+			}
 		}
 	}
 	if o.gate {
@@ -138,12 +151,20 @@ func measureAll(ctx context.Context, o options) (results, error) {
 		}
 	}
 	if o.wantsLasting("reconnect", "cut") {
-		found.reconnects, err = measureReconnect(ctx, o)
+		if found.reconnects, err = measureReconnect(ctx, o); err != nil {
+			return found, err
+		}
+	}
+	if o.wantsCommand() {
+		found.command, err = measureCommand(ctx, o)
 	}
 	return found, err
 }
 
 func (r results) markdown(o options) string {
+	if r.cells == nil && r.idle == nil && r.reconnects == nil {
+		return ""
+	}
 	var out strings.Builder
 	out.WriteString(environment(time.Now(), o.cpu) + caption + "\n")
 	writeTable(&out, r.cells)
@@ -160,7 +181,7 @@ func (r results) markdown(o options) string {
 
 // gate prints what falls short.
 func (r results) gate(o options) error {
-	short := slices.Concat(shortfalls(o, r.cells), idleShortfalls(r.idle), reconnectShortfalls(r.reconnects))
+	short := slices.Concat(shortfalls(o, r.cells), idleShortfalls(r.idle), reconnectShortfalls(r.reconnects), commandShortfalls(r.command))
 	for _, s := range short {
 		fmt.Println("short:", s)
 	}
@@ -170,7 +191,7 @@ func (r results) gate(o options) error {
 	return nil
 }
 
-func writeReadme(o options, text string) error {
+func writeReadme(o options, name, text string) error {
 	path := o.readme
 	if path == "" {
 		dir, err := os.Getwd()
@@ -181,5 +202,5 @@ func writeReadme(o options, text string) error {
 			return err
 		}
 	}
-	return replaceBetween(path, "bench", text)
+	return replaceBetween(path, name, text)
 }

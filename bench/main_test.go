@@ -15,5 +15,6 @@ func TestMain(m *testing.M) {
 		return
 	}
 	idleClient()
+	commandLoop()
 	os.Exit(m.Run())
 }

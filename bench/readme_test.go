@@ -14,7 +14,7 @@ func TestReadmeKeepsWhatIsAround(t *testing.T) {
 	}
 	want := "# A title\n\n<!-- bench:begin -->\n\n| a table |\n\n<!-- bench:end -->\n\nThe rest.\n"
 	for range 2 { // the second time changes nothing
-		if err := writeReadme(options{readme: path}, "| a table |\n"); err != nil {
+		if err := writeReadme(options{readme: path}, "bench", "| a table |\n"); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)

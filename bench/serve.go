@@ -64,6 +64,7 @@ func serve(in io.Reader, out io.Writer) error {
 	idleRoutes(mux)
 	reconnectRoutes(mux)
 	growthRoutes(mux)
+	commandRoute(mux)
 	server := &http.Server{Handler: mux}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
