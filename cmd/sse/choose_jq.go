@@ -28,8 +28,7 @@ type program struct {
 // of one line.
 func compileProgram(flag, expr string) (*program, error) {
 	query, err := gojq.Parse(expr)
-	var syntax *gojq.ParseError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*gojq.ParseError](err); ok {
 		if syntax.Token == "" {
 			return nil, usagef("%s: %s: %s", flag, shown(expr), shown(err.Error()))
 		}
@@ -121,7 +120,7 @@ func compileCondition(flag, expr string) (*condition, error) {
 func (c *condition) holds(ctx context.Context, ev sse.Event) (bool, error) {
 	holds := false
 	err := c.run(ctx, ev, func(v any) bool {
-		holds = v == true
+		holds, _ = v.(bool)
 		return false
 	})
 	return holds, err

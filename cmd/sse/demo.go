@@ -2,7 +2,6 @@ package main
 
 import (
 	_ "embed"
-	"fmt"
 	"net"
 	"strings"
 
@@ -63,7 +62,7 @@ func (d *demo) run(cmd *cobra.Command, _ []string) error {
 		server.Serve(l) //nolint:errcheck // it ends with Close
 	}()
 	defer func() {
-		server.Close()
+		server.Close() //nolint:errcheck // nothing follows
 		<-served
 	}()
 
@@ -82,7 +81,7 @@ func (d *demo) run(cmd *cobra.Command, _ []string) error {
 	s.note("following %s; the same by hand: sse URL --show comment --until-event stop", s.followers[0].stream.shown)
 	err = s.follow()
 	if err == nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "sse: the feed announced its end by the event stop; %s\n", s.total())
+		s.note("the feed announced its end by the event stop; %s", s.total())
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -69,8 +70,7 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	err = ts.Exec(args[1], args[2:]...)
 	got := 0
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		got = exit.ExitCode()
 	} else if err != nil {
 		ts.Fatalf("%v", err)
@@ -147,9 +147,7 @@ func (f *feedServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p feedReply) write(w http.ResponseWriter, r *http.Request) {
-	for key, values := range p.header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), p.header)
 	w.WriteHeader(p.status)
 	out := http.NewResponseController(w)
 	out.Flush()

@@ -80,7 +80,7 @@ func TestOutputWaitsForASlowReader(t *testing.T) {
 						o.release()
 					}
 				}
-				o.flush()
+				o.flush() //nolint:errcheck // the writer cannot fail
 			}()
 			synctest.Wait()
 			if waiting := n * len(line); waiting < outputRoom || waiting > 4*outputRoom {
@@ -91,7 +91,7 @@ func TestOutputWaitsForASlowReader(t *testing.T) {
 			if g.Len() != lines*len(line) {
 				t.Errorf("held %v: %d bytes came, want %d", held, g.Len(), lines*len(line))
 			}
-			o.close()
+			o.close() //nolint:errcheck // as above
 		})
 	}
 }
@@ -232,5 +232,5 @@ func TestOutputGivesTheRoomOfALargeEventBack(t *testing.T) {
 		t.Errorf("%d bytes of room are left", room)
 	}
 	o.mu.Unlock()
-	o.close()
+	o.close() //nolint:errcheck // as above
 }

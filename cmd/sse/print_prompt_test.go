@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 )
 
@@ -46,7 +47,7 @@ func TestAnEventIsPrintedBeforeTheNextComes(t *testing.T) {
 		}()
 		lines := bufio.NewScanner(r)
 		for i := range 3 {
-			if !lines.Scan() || lines.Text() != fmt.Sprint(i) {
+			if !lines.Scan() || lines.Text() != strconv.Itoa(i) {
 				t.Fatalf("%q: line %d is %q, %v", args, i, lines.Text(), lines.Err())
 			}
 			if i < 2 {
