@@ -112,7 +112,7 @@ func measureCommand(ctx context.Context, o options) (*commandResults, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // the system clears up after us
 	for _, pkg := range []string{"cmd/sse", "bench/emptycobra"} {
 		build := exec.CommandContext(ctx, "go", "build", "-o", dir, "github.com/wellspring-go/sse/"+pkg)
 		if out, err := build.CombinedOutput(); err != nil {
@@ -321,25 +321,25 @@ func commandShortfalls(found *commandResults) []string {
 }
 
 // markdown returns the results as a table; "" if there are none.
-func (found *commandResults) markdown(o options) string {
-	if found == nil {
+func (r *commandResults) markdown(o options) string {
+	if r == nil {
 		return ""
 	}
 	w := new(strings.Builder)
 	w.WriteString(environment(time.Now(), o.cpu))
 	w.WriteString("The command is a process that writes to a pipe; beside it runs one that does the least and prints nothing.\n\n")
 	fmt.Fprintln(w, "| the command, to a pipe | next to a process with | events | speed | events/s |\n|---|---|--:|--:|--:|")
-	for _, r := range found.rows {
-		with := map[string]string{"all": "a loop of All", "json": "All and encoding/json", "jq": "All and gojq"}[r.loop]
-		fmt.Fprintf(w, "| %s | %s | %d | %.0f%% | %.2gM |\n", r.name, with, r.events, 100*r.speed(),
-			float64(r.events)/slices.Min(r.took).Seconds()/1e6)
+	for _, row := range r.rows {
+		with := map[string]string{"all": "a loop of All", "json": "All and encoding/json", "jq": "All and gojq"}[row.loop]
+		fmt.Fprintf(w, "| %s | %s | %d | %.0f%% | %.2gM |\n", row.name, with, row.events, 100*row.speed(),
+			float64(row.events)/slices.Min(row.took).Seconds()/1e6)
 	}
-	if found.empty > 0 {
-		fmt.Fprintf(w, "\nIt starts in %.1f ms, %.1f times an empty cobra program.\n", milliseconds(found.startup), float64(found.startup)/float64(found.empty))
+	if r.empty > 0 {
+		fmt.Fprintf(w, "\nIt starts in %.1f ms, %.1f times an empty cobra program.\n", milliseconds(r.startup), float64(r.startup)/float64(r.empty))
 	}
-	if found.peaks[0] > 0 {
-		fmt.Fprintf(w, "\nIts peak of memory is %.1f MiB at the first event, %.1f at event %d and %.1f at event %d.\n", mebibytes(found.peaks[0]),
-			mebibytes(found.peaks[1]), settledAt, mebibytes(found.peaks[2]), found.events)
+	if r.peaks[0] > 0 {
+		fmt.Fprintf(w, "\nIts peak of memory is %.1f MiB at the first event, %.1f at event %d and %.1f at event %d.\n", mebibytes(r.peaks[0]),
+			mebibytes(r.peaks[1]), settledAt, mebibytes(r.peaks[2]), r.events)
 	}
 	return w.String()
 }

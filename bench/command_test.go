@@ -18,7 +18,7 @@ func TestTheCommandsFeedHasAsManyEventsAsAskedFor(t *testing.T) {
 	defer srv.Close()
 	whole := servedCorpus("tick", corpusLength).events
 	for _, want := range []int{1, whole - 1, whole, 2*whole + 7} {
-		resp, err := http.Get(commandURL(srv.URL+"/command", want)) //nolint:noctx // it ends with the server
+		resp, err := http.Get(commandURL(srv.URL+"/command", want))
 		if err != nil {
 			t.Fatal(err)
 		}
