@@ -101,7 +101,7 @@ func parseOpen(text string) (Step, error) {
 		case key == "status":
 			s.Status, err = strconv.Atoi(value)
 			if err != nil || !validStatus(s.Status) {
-				return s, fmt.Errorf("%q is no status between 200 and 999", clip(value))
+				return s, fmt.Errorf("%q is no status: want 101, or 200 to 999", clip(value))
 			}
 		case key == "after":
 			s.After, err = parseDuration(value)

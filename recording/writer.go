@@ -113,7 +113,7 @@ func (w *Writer) check(s Step) error {
 			return errors.New("a connection is open")
 		}
 		if s.Kind == Open && !validStatus(status(s)) {
-			return fmt.Errorf("status %d is not between 200 and 999", s.Status)
+			return fmt.Errorf("status %d is neither 101 nor between 200 and 999", s.Status)
 		}
 	case Event, Comment, Retry, ID, End:
 		if !w.open {
@@ -138,4 +138,6 @@ func (w *Writer) check(s Step) error {
 	return nil
 }
 
-func validStatus(code int) bool { return code >= 200 && code <= 999 }
+// validStatus reports whether code can be that of an answer: of those below 200
+// only 101 is no announcement of another.
+func validStatus(code int) bool { return code == 101 || code >= 200 && code <= 999 }

@@ -117,6 +117,15 @@ func TestPlayKeepsSilentForAsLongAsTheClientWaits(t *testing.T) {
 	})
 }
 
+func TestPlaySendsTheRecordedStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closes, _ := play(t, ":@ open status=101\n:@ end\n:@ open status=999\n:@ end\n", 0)
+		if len(closes) != 3 || closes[0].Status != 101 || closes[1].Status != 999 {
+			t.Errorf("closes %v", closes)
+		}
+	})
+}
+
 func TestPlaySendsTheRecordedType(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, types := play(t, ":@ open\n:@ open status=404\n:@ +1s\n:@ end\n:@ open content-type=text/html\n:@ open content-type=\"\"\n:@ +1s\n", 0)

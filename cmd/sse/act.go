@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,8 +31,8 @@ type actor struct {
 
 // addFlags defines the flags.
 func (a *actor) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&a.command, "exec", "", "run sh -c `CMD` for each event, one at a time, with the data on stdin and SSE_ID, SSE_EVENT, SSE_DATA and SSE_SEQ in the environment (empty if over 64 KiB). Its output goes to stderr, with -o none to stdout. If it fails there is a warning; with --state it ends with 6, and the next run begins with that event")
-	fs.StringVar(&a.forward, "forward", "", "POST the data of each event to `URL`, with the headers SSE-Event and SSE-ID; go on after a 2xx, try again for some 15 s after what may pass, end with 6 after anything else")
+	fs.StringVar(&a.command, "exec", "", "run sh -c `CMD` for each event, one at a time, with the data on stdin and SSE_ID, SSE_EVENT, SSE_DATA and SSE_SEQ in the environment (empty if over 64 KiB, or with a NUL). Its output goes to stderr, with -o none to stdout. If it fails there is a warning; with --state it ends with 6, and the next run begins with that event")
+	fs.StringVar(&a.forward, "forward", "", "POST the data of each event to `URL`, with the headers SSE-Event and SSE-ID; go on after a 2xx, try again after what may pass, 7 times or for 30s at most, end with 6 after anything else")
 }
 
 // start checks the flags and makes the actor ready.
@@ -72,8 +73,9 @@ func (a *actor) act(ctx context.Context, seq uint64, ev chosen) error {
 	return err
 }
 
-// grace is how long a command has to end after a signal or --timeout.
-const grace = 5 * time.Second
+// grace is how long a command has to end after a signal or --timeout. It is a
+// variable for tests.
+var grace = 5 * time.Second
 
 // exec runs the command. Nothing of the event is part of the command line.
 func (a *actor) exec(ctx context.Context, seq uint64, ev chosen) error {
@@ -82,9 +84,22 @@ func (a *actor) exec(ctx context.Context, seq uint64, ev chosen) error {
 	cmd.Stdout, cmd.Stderr = a.stdout, a.stderr
 	cmd.Env = append(os.Environ(),
 		"SSE_SEQ="+strconv.FormatUint(seq, 10), variable("SSE_ID", ev.ID), variable("SSE_EVENT", ev.Name), variable("SSE_DATA", ev.Data))
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	leadGroup(cmd)
+	var told time.Time
+	cmd.Cancel = func() error {
+		told = time.Now()
+		return signalGroup(cmd.Process, syscall.SIGTERM)
+	}
 	cmd.WaitDelay = grace
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		running.Store(cmd.Process)
+		err = cmd.Wait()
+		if !told.IsZero() && time.Since(told) >= grace { // Wait has killed the shell alone
+			killCommand()
+		}
+		running.Store(nil)
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -94,6 +109,17 @@ func (a *actor) exec(ctx context.Context, seq uint64, ev chosen) error {
 		return nil
 	}
 	return commandError{seq, err}
+}
+
+// running is the command of --exec that runs, if any.
+var running atomic.Pointer[os.Process]
+
+// killCommand kills the command that runs, and all that it runs. A second
+// Ctrl-C does not reach them by itself.
+func killCommand() {
+	if p := running.Load(); p != nil {
+		_ = signalGroup(p, syscall.SIGKILL) // it may have ended
+	}
 }
 
 // variable returns a variable for the environment. The system has no room for

@@ -15,7 +15,7 @@ import (
 const (
 	forwardTries   = 7
 	forwardWait    = 250 * time.Millisecond // before the second try; it doubles
-	forwardTimeout = 30 * time.Second       // of one try
+	forwardTimeout = 30 * time.Second       // of all tries
 )
 
 // startForward checks --forward and makes the client.
@@ -26,7 +26,6 @@ func (a *actor) startForward() error {
 	}
 	a.target = u
 	a.client = &http.Client{
-		Timeout: forwardTimeout,
 		// A redirect would leave the data behind, or take it elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -35,19 +34,21 @@ func (a *actor) startForward() error {
 
 // post sends the data of an event until it is accepted.
 func (a *actor) post(ctx context.Context, seq uint64, ev chosen) error {
+	tries, cancel := context.WithTimeoutCause(ctx, forwardTimeout, errLate)
+	defer cancel()
 	var err error
 	for try := range forwardTries {
 		if try > 0 {
 			select {
 			case <-time.After(forwardWait << (try - 1)):
-			case <-ctx.Done():
+			case <-tries.Done():
 			}
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if tries.Err() != nil {
+			break
 		}
 		var again bool
-		if again, err = a.postOnce(ctx, ev); err == nil {
+		if again, err = a.postOnce(tries, ev); err == nil {
 			return nil
 		} else if !again {
 			break
@@ -59,6 +60,9 @@ func (a *actor) post(ctx context.Context, seq uint64, ev chosen) error {
 	return codeError{exitOutput, fmt.Errorf("--forward: event %d: %w", seq, err)}
 }
 
+// errLate is the end of a try that forwardTimeout ends.
+var errLate = fmt.Errorf("not accepted within %v", forwardTimeout)
+
 // postOnce sends the data of an event. If it fails, again says whether that
 // may pass.
 func (a *actor) postOnce(ctx context.Context, ev chosen) (again bool, err error) {
@@ -66,6 +70,7 @@ func (a *actor) postOnce(ctx context.Context, ev chosen) (again bool, err error)
 	if err != nil {
 		return false, err
 	}
+	req.Header.Set("User-Agent", userAgent())
 	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	if json.Valid([]byte(ev.Data)) {
 		req.Header.Set("Content-Type", "application/json")
@@ -77,6 +82,9 @@ func (a *actor) postOnce(ctx context.Context, ev chosen) (again bool, err error)
 		var outer *url.Error
 		for errors.As(err, &outer) { // it quotes the URL with its query
 			err = outer.Err
+		}
+		if ctx.Err() != nil { // whatever it was doing then
+			err = context.Cause(ctx)
 		}
 		return true, fmt.Errorf("%s: %w", redacted(a.target), err)
 	}

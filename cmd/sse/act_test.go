@@ -96,6 +96,34 @@ func TestForwardGivesUp(t *testing.T) {
 	}
 }
 
+// TestForwardGivesASilentTargetUp has a target that takes each post and never
+// answers, at once or after it has failed.
+func TestForwardGivesASilentTargetUp(t *testing.T) {
+	silent := answer(func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return nil, context.Cause(req.Context())
+	})
+	for name, answers := range map[string][]answer{"from the start": {silent}, "after a failure": {answering(503), silent}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, _ := forwarder(t, answers...)
+				began := time.Now()
+				err := a.act(t.Context(), 7, chosen{})
+				var coded codeError
+				if !errors.As(err, &coded) || coded.code != exitOutput {
+					t.Fatalf("got %v, want the code %d", err, exitOutput)
+				}
+				if want := "--forward: event 7: http://test/?key=xxxxx: not accepted within 30s"; err.Error() != want {
+					t.Errorf("got %q, want %q", err, want)
+				}
+				if took := time.Since(began); took != forwardTimeout {
+					t.Errorf("it took %v, want %v", took, forwardTimeout)
+				}
+			})
+		})
+	}
+}
+
 func TestForwardEndsWithTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := forwarder(t, answering(503))

@@ -42,10 +42,12 @@ Exit code: 0 no fault, 1 a fault, 3 the server refused, 4 no answer.`,
   sse check URL --for 45s --bearer-env TOKEN
   sse check URL -o junit > report.xml
   sse check URL -d '{"stream":true}' --resume`,
-		Args: cobra.MaximumNArgs(1),
+		Args: wantArgs(0, "one URL"),
 		RunE: f.run,
 	}
 	f.addFlags(cmd.Flags())
+	// An error would say that there is no such flag.
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{reportText, reportJSON, reportJUnit}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

@@ -70,13 +70,13 @@ func (c *connection) addFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&c.user, "user", "u", "", "`USER[:PASS]` for basic authentication; ${VAR} as in -H; a missing password is asked for")
 	fs.BoolVar(&c.netrc, "netrc", false, "take user and password from $NETRC or ~/.netrc")
 	fs.StringVar(&c.fromCurl, "from-curl", "", "take URL and request from the curl command in `FILE`, or - for stdin (a browser's \"Copy as cURL (bash)\"); other flags win")
-	fs.StringVar(&c.lastEventID, "last-event-id", "", "resume after the event with this `ID`")
+	fs.StringVar(&c.lastEventID, "last-event-id", "", "resume after the event with this `ID`, whatever --state holds")
 	fs.StringVar(&c.state, "state", "", "keep the last event id in `FILE`, and resume after it")
 
 	fs.StringVar(&c.retry, "retry", "auto", "`WHEN` to reconnect: auto (where it is harmless and may help), always, or never")
 	fs.IntVar(&c.retries, "retries", -1, "give up after `N` fruitless reconnects in a row (-1: no limit)")
 	fs.DurationVar(&c.retryFor, "retry-for", 0, "give up when an outage lasts longer than `DUR`")
-	fs.DurationVar(&c.maxDelay, "max-delay", 0, "wait at most `DUR` before a reconnect, also if the server asks for more; a retry field may add 80%, to spread clients (default 30s, and 10m if the server asks)")
+	fs.DurationVar(&c.maxDelay, "max-delay", 0, "wait at most `DUR` before a reconnect, also if the server asks for more (default 30s, and 10m if the server asks)")
 	fs.StringVar(&c.retryStatus, "retry-status", "", "`LIST` of the refusals that are worth another attempt, as 401,500-599 (default 408,425,429,500,502-504,506-599)")
 	fs.DurationVar(&c.idle, "idle", 0, "reconnect when the server is silent for longer than `DUR`, heartbeats counted")
 	fs.DurationVar(&c.connectTimeout, "connect-timeout", 0, "wait at most `DUR` for a connection and its response head (default 30s for the connection alone)")
@@ -106,7 +106,7 @@ func (c *connection) urls(cmd *cobra.Command, args []string) ([]string, error) {
 	}
 	switch {
 	case len(args) > 0:
-		return args, nil
+		return args, checkURLs(args)
 	case c.curl != nil && c.curl.url != "":
 		return []string{c.curl.url}, nil
 	case c.curl != nil:
@@ -124,6 +124,9 @@ func (c *connection) stream(cmd *cobra.Command, url string) (*stream, error) {
 	}
 	u, err := c.parseURL(url)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.checkProxyVariable(cmd, u); err != nil {
 		return nil, err
 	}
 	header := o.header.Clone()
@@ -175,8 +178,8 @@ func (c *connection) open(cmd *cobra.Command) (*opening, error) {
 		return nil, err
 	}
 	if c.netrc {
-		if c.machines, err = readNetrc(); err != nil {
-			return nil, usagef("--netrc: %w", err)
+		if c.machines, err = readNetrc(cmd.Context()); err != nil {
+			return nil, err
 		}
 	}
 	if o.request, err = c.makeRequest(cmd); err != nil {
@@ -223,6 +226,8 @@ func (c *connection) parseURL(raw string) (*url.URL, error) {
 		return nil, usagef("the URL does not parse: it must look like https://example.com/events")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, usagef("URL %s: it must begin with http:// or https://", redacted(u))
+	case u.Hostname() == "" && u.Host+u.Path == "": // of which String leaves the slashes out
+		return nil, usagef("URL %s://: it has no host", u.Scheme)
 	case u.Hostname() == "":
 		return nil, usagef("URL %s: it has no host", redacted(u))
 	}

@@ -6,12 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"regexp"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,6 +57,9 @@ func (c *connection) makeRequest(cmd *cobra.Command) (r request, err error) {
 	if _, given := r.header["Content-Type"]; len(r.body) > 0 && !given {
 		r.header.Set("Content-Type", contentType)
 	}
+	if _, given := r.header["User-Agent"]; !given {
+		r.header.Set("User-Agent", userAgent())
+	}
 	if r.method, err = c.methodFor(len(c.data)+len(c.json) > 0 || c.curl != nil && c.curl.contentType != ""); err != nil {
 		return r, err
 	}
@@ -66,6 +71,20 @@ func (c *connection) makeRequest(cmd *cobra.Command) (r request, err error) {
 		r.header.Del(name)
 	}
 	return r, nil
+}
+
+// userAgent returns what requests say of their sender, instead of net/http's
+// name.
+func userAgent() string {
+	info, _ := debug.ReadBuildInfo()
+	return userAgentOf(info)
+}
+
+func userAgentOf(info *debug.BuildInfo) string {
+	if info == nil || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "sse"
+	}
+	return "sse/" + info.Main.Version
 }
 
 var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // RFC 9110, 5.6.2
@@ -141,34 +160,72 @@ func (c *connection) readData(cmd *cobra.Command, flag, data string) ([]byte, er
 	if !ok {
 		return []byte(data), nil
 	}
-	return c.readFile(cmd, flag, path)
+	return c.readFile(cmd, flag, path, mostBody)
 }
 
-// readFile reads a file that a flag names; "-" is stdin, which only one flag
-// can read.
-func (c *connection) readFile(cmd *cobra.Command, flag, path string) ([]byte, error) {
+// A device has no end, and would fill the memory.
+const (
+	mostText = 1 << 20 // bytes of headers, certificates and the like
+	mostBody = 64 << 20
+)
+
+// readFile reads a file that a flag names, of at most so many bytes; "-" is
+// stdin, which only one flag can read.
+func (c *connection) readFile(cmd *cobra.Command, flag, path string, most int64) ([]byte, error) {
 	if path != "-" {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, usagef("%s: %w", flag, err)
-		}
-		return text, nil
+		return readNamed(cmd.Context(), flag, path, most)
 	}
 	if c.stdinUser != "" {
 		return nil, usagef("%s: %s has read stdin already", flag, c.stdinUser)
 	}
 	c.stdinUser = flag
 	return interruptible(cmd.Context(), func() ([]byte, error) {
-		text, err := io.ReadAll(cmd.InOrStdin())
+		text, err := readLimited(cmd.InOrStdin(), "stdin", most)
 		if err != nil {
-			return nil, usagef("%s: stdin: %w", flag, err)
+			return nil, usagef("%s: %w", flag, err)
 		}
 		return text, nil
 	})
 }
 
+// readNamed reads a file that a flag names, as readFile does, but never stdin.
+func readNamed(ctx context.Context, flag, path string, most int64) ([]byte, error) {
+	return interruptible(ctx, func() ([]byte, error) {
+		text, err := readPath(path, most)
+		if err != nil {
+			return nil, usagef("%s: %w", flag, err)
+		}
+		return text, nil
+	})
+}
+
+func readPath(path string, most int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // nothing was written
+	return readLimited(file, path, most)
+}
+
+// readLimited reads at most so many bytes; more are an error, which calls r by
+// name.
+func readLimited(r io.Reader, name string, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, most+1))
+	var path *os.PathError
+	switch {
+	case err != nil && !errors.As(err, &path): // which has a name
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case err != nil:
+		return nil, err
+	case int64(len(text)) > most:
+		return nil, fmt.Errorf("%s is larger than %d MiB", name, most>>20)
+	}
+	return text, nil
+}
+
 // interruptible calls f, and returns without it, with the context's cause, if
-// the context ends: what reads from a terminal may never return.
+// the context ends: what reads from a terminal or a FIFO may never return.
 func interruptible(ctx context.Context, f func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		text []byte
@@ -195,7 +252,7 @@ func (c *connection) readHeaders(cmd *cobra.Command) (http.Header, error) {
 		path, isFile := strings.CutPrefix(line, "@")
 		lines := []string{line}
 		if isFile {
-			text, err := c.readFile(cmd, "-H", path)
+			text, err := c.readFile(cmd, "-H", path, mostText)
 			if err != nil {
 				return nil, err
 			}

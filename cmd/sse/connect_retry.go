@@ -58,6 +58,17 @@ func (c *connection) retryPolicy(fs *pflag.FlagSet) (sse.RetryPolicy, error) {
 	}, nil
 }
 
+// reconnect is ev.Connect, after --max-delay at most: the library spreads
+// clients by up to 80% beyond what it was told to allow a server.
+func (c *connection) reconnect(ev *sse.CloseEvent) {
+	if c.maxDelay == 0 || ev.Delay <= c.maxDelay {
+		ev.Connect()
+		return
+	}
+	ev.Delay = c.maxDelay
+	ev.ConnectAfter(ev.Delay)
+}
+
 // retriable returns the rule of --retry; nil is the library's.
 func retriable(retry string, statuses []statusRange) func(sse.CloseEvent) bool {
 	switch {

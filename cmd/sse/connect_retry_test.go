@@ -151,3 +151,45 @@ func TestMaxDelay(t *testing.T) {
 		}
 	})
 }
+
+// The library spreads clients beyond what the server asked for.
+func TestMaxDelayBoundsWhatARetryFieldAsksFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			args     []string
+			min, max time.Duration
+		}{
+			{[]string{"--max-delay", "500ms"}, 500 * time.Millisecond, 500 * time.Millisecond},
+			{[]string{"--max-delay", "1h"}, 2 * time.Second, 3600 * time.Millisecond},
+			{nil, 2 * time.Second, 3600 * time.Millisecond},
+		} {
+			conn, policy := policyOf(t, c.args...)
+			srv := ssetest.New(t, ssetest.Stream(ssetest.Retry(2*time.Second)), ssetest.Status(404, ""))
+			told := time.Duration(0)
+			srv.Source(sse.Options{Retry: policy, OnClose: func(ev sse.CloseEvent) {
+				if ev.Retriable {
+					conn.reconnect(&ev)
+					told = ev.Delay
+				}
+			}}).Run()
+			if gap := srv.Requests()[1].Gap; gap < c.min || gap > c.max || gap != told {
+				t.Errorf("%q: waited %v, told %v", c.args, gap, told)
+			}
+		}
+	})
+}
+
+func TestMaxDelayBoundsTheCountdownOfTop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &topStream{top: &top{connection: connection{maxDelay: time.Second}, tally: newTally(time.Now(), "a")}}
+		waited := time.Duration(0)
+		s.closed(sse.CloseEvent{
+			Err: io.EOF, Retriable: true, Delay: 2 * time.Second,
+			Connect:      func() { t.Error("Connect was called") },
+			ConnectAfter: func(d time.Duration) { waited = d },
+		})
+		if shown := time.Until(s.tally.streams[0].retryAt); waited != time.Second || shown != waited {
+			t.Errorf("waits %v, shows %v", waited, shown)
+		}
+	})
+}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -296,6 +299,9 @@ func TestMistakesNameTheFlag(t *testing.T) {
 		{[]string{"--key", "pem", "h"}, "--key needs --cert"},
 		{[]string{"--proxy", "ftp://joe:" + secret + "@h", "h"}, `--proxy: scheme "ftp": want http, https, socks5 or socks5h`},
 		{[]string{"--proxy", "http://joe:" + secret + "/@h", "h"}, `--proxy: not a URL, as http://localhost:3128`},
+		{[]string{"--proxy", "foo", "h"}, `--proxy: not a URL, as http://localhost:3128`},
+		{[]string{"--proxy", "foo:", "h"}, `--proxy: not a URL, as http://localhost:3128`},
+		{[]string{"--proxy", "http://foo:", "h"}, `--proxy: not a URL, as http://localhost:3128`},
 		{[]string{"--proxy", "http://joe:${NO_SUCH}@h", "h"}, `--proxy: the environment has no variable NO_SUCH`},
 		{[]string{"--proxy", "http://p", "--unix-socket", "s", "h"}, "--unix-socket and --proxy: give one of them"},
 	} {
@@ -344,5 +350,75 @@ func TestOptionsOfTheFlags(t *testing.T) {
 	// The zero flags ask for what the library does by itself.
 	if _, s, err := open(t, "", "h"); err != nil || s.options.Retry.Retriable != nil || s.options.MaxEventSize != 0 || s.client.HTTP.Timeout != 0 {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// What has no end, a device say, must not fill the memory.
+func TestFilesThatAreTooLarge(t *testing.T) {
+	files(t, map[string]string{"large": "", "huge": "", "curl": "curl h -d @huge"})
+	if err := errors.Join(os.Truncate("large", 1<<20+1), os.Truncate("huge", 64<<20+1)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NETRC", "large")
+	large := strings.Repeat("\n", 1<<20+1)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-d", "@huge", "h"}, "-d: huge is larger than 64 MiB"},
+		{[]string{"--json", "@huge", "h"}, "--json: huge is larger than 64 MiB"},
+		{[]string{"-H", "@large", "h"}, "-H: large is larger than 1 MiB"},
+		{[]string{"-H", "@-", "h"}, "-H: stdin is larger than 1 MiB"},
+		{[]string{"--from-curl", "large"}, "--from-curl: large is larger than 1 MiB"},
+		{[]string{"--from-curl", "-"}, "--from-curl: stdin is larger than 1 MiB"},
+		{[]string{"--from-curl", "curl"}, "--from-curl: -d: huge is larger than 64 MiB"},
+		{[]string{"--cacert", "large", "h"}, "--cacert: large is larger than 1 MiB"},
+		{[]string{"--cert", "large", "h"}, "--cert: large is larger than 1 MiB"},
+		{[]string{"--netrc", "h"}, "--netrc: large is larger than 1 MiB"},
+	} {
+		_, _, err := open(t, large, c.args...)
+		checkMistake(t, c.args, err, c.want)
+	}
+	if got := sent(t, large, "-d", "@-", "URL/"); len(got) < len(large) {
+		t.Errorf("a body of %d bytes: sent %d", len(large), len(got))
+	}
+}
+
+func TestUserAgent(t *testing.T) {
+	files(t, map[string]string{"curl": "curl h -A browser", "none": "curl h -H User-Agent:"})
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{"sse"}}, // a test has no version
+		{[]string{"-H", "user-agent: mine"}, []string{"mine"}},
+		{[]string{"-H", "User-Agent:"}, []string{}},
+		{[]string{"--from-curl", "curl"}, []string{"browser"}},
+		{[]string{"--from-curl", "none"}, []string{}},
+		{[]string{"--from-curl", "curl", "-H", "user-agent: mine"}, []string{"mine"}},
+	} {
+		_, s, err := open(t, "", append(c.args, "h")...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.options.Header["User-Agent"]; !slices.Equal(got, c.want) {
+			t.Errorf("%q: got %q, want %q", c.args, got, c.want)
+		}
+	}
+	for version, want := range map[string]string{"": "sse", "(devel)": "sse", "v0.1.0": "sse/v0.1.0"} {
+		if got := userAgentOf(&debug.BuildInfo{Main: debug.Module{Version: version}}); got != want {
+			t.Errorf("version %q: got %s, want %s", version, got, want)
+		}
+	}
+}
+
+func TestForwardSendsTheUserAgentToo(t *testing.T) {
+	got := ""
+	a, _ := forwarder(t, func(req *http.Request) (*http.Response, error) {
+		got = req.Header.Get("User-Agent")
+		return answering(204)(req)
+	})
+	if err := a.act(t.Context(), 1, chosen{}); err != nil || got != "sse" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }

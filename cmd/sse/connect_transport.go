@@ -7,8 +7,10 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,7 @@ func (c *connection) transport(cmd *cobra.Command) (*http.Transport, error) {
 	t.Protocols.SetHTTP1(true)
 	t.Protocols.SetHTTP2(!c.http11)
 	var err error
-	if t.TLSClientConfig, err = c.tlsConfig(); err != nil {
+	if t.TLSClientConfig, err = c.tlsConfig(cmd.Context()); err != nil {
 		return nil, err
 	}
 	if c.unixSocket != "" {
@@ -57,26 +59,60 @@ func (c *connection) proxyFunc(cmd *cobra.Command) (func(*http.Request) (*url.UR
 	if err != nil {
 		return nil, err
 	}
-	if !schemed.MatchString(raw) {
-		raw = "http://" + raw
+	u, ok := proxyURL(raw)
+	switch {
+	case ok:
+		return http.ProxyURL(u), nil
+	case u != nil:
+		return nil, usagef("--proxy: scheme %q: want http, https, socks5 or socks5h", u.Scheme)
 	}
+	return nil, usagef("--proxy: not a URL, as http://localhost:3128")
+}
+
+// proxyURL reads the URL of a proxy. It is not ok with a scheme that is not
+// spoken; what is no URL with scheme and host is nil.
+func proxyURL(raw string) (u *url.URL, ok bool) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Hostname() == "" {
-		return nil, usagef("--proxy: not a URL, as http://localhost:3128")
+	if err != nil || !schemed.MatchString(raw) || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") {
+		return nil, false
 	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":
-		return http.ProxyURL(u), nil
+		return u, true
 	}
-	return nil, usagef("--proxy: scheme %q: want http, https, socks5 or socks5h", u.Scheme)
+	return u, false
 }
 
-func (c *connection) tlsConfig() (*tls.Config, error) {
+// checkProxyVariable refuses a proxy of the environment that net/http would
+// ignore or take for a host. It is not asked for a URL that needs none.
+func (c *connection) checkProxyVariable(cmd *cobra.Command, to *url.URL) error {
+	ip, err := netip.ParseAddr(to.Hostname())
+	if c.proxy != "" || c.unixSocket != "" || cmd.Flags().Changed("proxy") || to.Hostname() == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	name := strings.ToUpper(to.Scheme) + "_PROXY"
+	if os.Getenv(name) == "" {
+		name = strings.ToLower(name)
+	}
+	raw := os.Getenv(name)
+	if raw == "" {
+		return nil
+	}
+	if !schemed.MatchString(raw) {
+		raw = "http://" + raw // as net/http has it
+	}
+	if _, ok := proxyURL(raw); !ok {
+		return usagef("%s: not a proxy URL, as http://localhost:3128; --proxy '' is for none", name)
+	}
+	return nil
+}
+
+func (c *connection) tlsConfig(ctx context.Context) (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: c.insecure}
 	if c.cacert != "" {
-		pem, err := os.ReadFile(c.cacert)
+		pem, err := readNamed(ctx, "--cacert", c.cacert, mostText)
 		if err != nil {
-			return nil, usagef("--cacert: %w", err)
+			return nil, err
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
@@ -87,12 +123,20 @@ func (c *connection) tlsConfig() (*tls.Config, error) {
 	case c.cert == "" && c.key != "":
 		return nil, usagef("--key needs --cert")
 	case c.cert != "":
-		pair, err := tls.LoadX509KeyPair(c.cert, cmp.Or(c.key, c.cert))
+		flag := "--cert"
+		if c.key != "" {
+			flag = "--cert, --key"
+		}
+		cert, err := readNamed(ctx, flag, c.cert, mostText)
 		if err != nil {
-			flag := "--cert"
-			if c.key != "" {
-				flag = "--cert, --key"
-			}
+			return nil, err
+		}
+		key, err := readNamed(ctx, flag, cmp.Or(c.key, c.cert), mostText)
+		if err != nil {
+			return nil, err
+		}
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
 			return nil, usagef("%s: %w", flag, err)
 		}
 		config.Certificates = []tls.Certificate{pair}

@@ -200,7 +200,7 @@ func TestProxy(t *testing.T) {
 	host := strings.TrimPrefix(url, "http://")
 	t.Setenv("PASS", "a:b /")
 	const want = "GET http://sse.test/x Basic am9lOmE6YiAv"
-	for _, proxy := range []string{"http://joe:${PASS}@" + host, "joe:a%3Ab%20%2f@" + host} {
+	for _, proxy := range []string{"http://joe:${PASS}@" + host, "http://joe:a%3Ab%20%2f@" + host} {
 		if _, data, ev := first(t, "--proxy", proxy, "http://sse.test/x"); data == "" {
 			t.Errorf("%s: %v", proxy, ev)
 		}
@@ -230,6 +230,38 @@ func TestNoProxy(t *testing.T) {
 	_, s, err = open(t, "", "http://sse.test/")
 	if err != nil || s.client.HTTP.Transport.(*http.Transport).Proxy == nil {
 		t.Errorf("without --proxy the environment's is not used: %v", err)
+	}
+}
+
+// What net/http ignores, or takes for a host, is refused, unless the URL needs
+// no proxy.
+func TestProxyOfTheEnvironment(t *testing.T) {
+	const text = ": not a proxy URL, as http://localhost:3128; --proxy '' is for none"
+	for _, c := range []struct{ name, value, url, want string }{
+		{"HTTP_PROXY", "::bad", "http://sse.test/", "HTTP_PROXY" + text},
+		{"http_proxy", "foo:", "http://sse.test/", "http_proxy" + text},
+		{"HTTPS_PROXY", "ftp://joe:" + secret + "@h", "https://sse.test/", "HTTPS_PROXY" + text},
+		{"HTTPS_PROXY", "::bad", "http://sse.test/", ""},
+		{"HTTP_PROXY", "::bad", "http://127.0.0.1/", ""},
+		{"HTTP_PROXY", "::bad", "localhost:80", ""},
+		{"HTTP_PROXY", "proxy.test:3128", "http://sse.test/", ""},
+		{"HTTP_PROXY", "socks5://proxy.test", "http://sse.test/", ""},
+	} {
+		for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
+			t.Setenv(name, "")
+		}
+		t.Setenv(c.name, c.value)
+		_, _, err := open(t, "", c.url)
+		if c.want != "" {
+			checkMistake(t, []string{c.name, c.value}, err, c.want)
+		} else if err != nil {
+			t.Errorf("%s=%s %s: %v", c.name, c.value, c.url, err)
+		}
+		for _, args := range [][]string{{"--proxy", ""}, {"--proxy", "http://p"}, {"--unix-socket", "s"}} {
+			if _, _, err := open(t, "", append(args, c.url)...); err != nil {
+				t.Errorf("%q: %v", args, err)
+			}
+		}
 	}
 }
 

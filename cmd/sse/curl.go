@@ -2,10 +2,10 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -27,6 +27,8 @@ type curlCommand struct {
 	key         string
 	insecure    bool
 	http11      bool
+
+	read func(path string) ([]byte, error) // a file of the body
 }
 
 // readCurl reads the command of --from-curl, once, and lets it speak where no
@@ -35,12 +37,17 @@ func (c *connection) readCurl(cmd *cobra.Command) error {
 	if c.fromCurl == "" || c.curl != nil {
 		return nil
 	}
-	text, err := c.readFile(cmd, "--from-curl", c.fromCurl)
+	text, err := c.readFile(cmd, "--from-curl", c.fromCurl, mostText)
 	if err != nil {
 		return err
 	}
-	curl, err := parseCurl(string(text))
-	if err != nil {
+	curl, err := parseCurl(string(text), func(path string) ([]byte, error) {
+		return interruptible(cmd.Context(), func() ([]byte, error) { return readPath(path, mostBody) })
+	})
+	switch {
+	case err != nil && cmd.Context().Err() != nil:
+		return context.Cause(cmd.Context())
+	case err != nil:
 		return usagef("--from-curl: %w", err)
 	}
 	c.curl = curl
@@ -57,8 +64,9 @@ func (c *connection) readCurl(cmd *cobra.Command) error {
 	return nil
 }
 
-// parseCurl reads a curl command. Errors name an option, never a value.
-func parseCurl(text string) (*curlCommand, error) {
+// parseCurl reads a curl command, and with read the files of its body. Errors
+// name an option, never a value.
+func parseCurl(text string, read func(path string) ([]byte, error)) (*curlCommand, error) {
 	words, err := shellWords(text)
 	if err != nil {
 		return nil, err
@@ -66,7 +74,7 @@ func parseCurl(text string) (*curlCommand, error) {
 	if len(words) == 0 || strings.TrimSuffix(filepath.Base(words[0]), ".exe") != "curl" {
 		return nil, errors.New("want a command that begins with curl")
 	}
-	c := &curlCommand{header: http.Header{}}
+	c := &curlCommand{header: http.Header{}, read: read}
 	words = words[1:]
 	for len(words) > 0 {
 		word := words[0]
@@ -102,6 +110,15 @@ func (c *curlCommand) setURL(url string) error {
 		url = "http://" + url
 	}
 	c.url = url
+	return nil
+}
+
+// setProxy takes a proxy, which is http without a scheme, as curl has it.
+func (c *curlCommand) setProxy(url string) error {
+	if url != "" && !schemed.MatchString(url) {
+		url = "http://" + url
+	}
+	c.proxy = url
 	return nil
 }
 
@@ -211,7 +228,7 @@ func (c *curlCommand) setter(name string) func(value string) error {
 	case "data", "data-ascii", "data-raw", "data-binary", "json":
 		return func(value string) error { return c.addData(name, value) }
 	case "proxy":
-		return text(&c.proxy)
+		return c.setProxy
 	case "unix-socket":
 		return text(&c.unixSocket)
 	case "cacert":
@@ -242,7 +259,7 @@ func (c *curlCommand) addData(name, value string) error {
 	text := []byte(value)
 	if path, ok := strings.CutPrefix(value, "@"); ok && name != "data-raw" {
 		var err error
-		if text, err = os.ReadFile(path); err != nil {
+		if text, err = c.read(path); err != nil {
 			return err
 		}
 		if name == "data" || name == "data-ascii" {

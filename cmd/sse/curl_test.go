@@ -116,7 +116,7 @@ func TestFlagsWinOverFromCurl(t *testing.T) {
 	}
 	proxy, asked := aProxy(t)
 	path := filepath.Join(t.TempDir(), "curl")
-	text := "curl http://sse.test/ -x " + strings.Replace(proxy, "//", "//a:b@", 1)
+	text := "curl http://sse.test/ -x a:b@" + strings.TrimPrefix(proxy, "http://")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -150,12 +150,12 @@ func TestCurlCommandsThatAreRefused(t *testing.T) {
 		"curl h hunter2":              "the command has more than one URL",
 		"curl --url h -- hunter2":     "the command has more than one URL",
 	} {
-		if _, err := parseCurl(text); err == nil || err.Error() != want {
+		if _, err := parseCurl(text, os.ReadFile); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
 	files(t, nil)
-	if _, err := parseCurl("curl h -d @no-such-file"); err == nil || !strings.HasPrefix(err.Error(), "-d: open no-such-file: ") {
+	if _, err := parseCurl("curl h -d @no-such-file", os.ReadFile); err == nil || !strings.HasPrefix(err.Error(), "-d: open no-such-file: ") {
 		t.Error(err)
 	}
 }
@@ -181,7 +181,7 @@ func FuzzCurl(f *testing.F) {
 		if strings.Contains(text, "@") {
 			return // a file
 		}
-		if c, err := parseCurl("curl " + again.String()); err == nil && slices.Contains(slices.Collect(maps.Keys(c.header)), "") {
+		if c, err := parseCurl("curl "+again.String(), os.ReadFile); err == nil && slices.Contains(slices.Collect(maps.Keys(c.header)), "") {
 			t.Errorf("%q: a header without a name", text)
 		}
 	})

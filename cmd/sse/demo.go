@@ -31,7 +31,7 @@ events, a heartbeat, a cut after which it resumes, a 503 with Retry-After, and
 a stop that the feed announces. It takes some seconds.`,
 		Example: `  sse demo
   sse demo -o json | cat`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: d.run,
 	}
 	var others pflag.FlagSet // those of tail that have their defaults here
@@ -68,10 +68,7 @@ func (d *demo) run(cmd *cobra.Command, _ []string) error {
 
 	t := &d.tail
 	t.untilEvent = "stop"
-	if !cmd.Flags().Changed("output") && !cmd.Flags().Changed("template") {
-		t.printer.format = formatPretty
-	}
-	if !cmd.Flags().Changed("show") {
+	if !cmd.Flags().Changed("show") && !t.printer.silent {
 		t.printer.show = []string{showComment}
 	}
 	s, err := t.newSession(cmd.Context(), cmd, []string{urlOf(l.Addr())})

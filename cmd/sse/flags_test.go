@@ -7,12 +7,12 @@ import (
 
 func TestFlagErrorsQuoteNothing(t *testing.T) {
 	for _, c := range []struct{ arg, want string }{
-		{"-bsession=" + secret, "sse: unknown flag: -b\n"},
-		{"-kb" + secret, "sse: unknown flag: -b\n"},
-		{"--cookie=" + secret, "sse: unknown flag: --cookie\n"},
+		{"-bsession=" + secret, "sse: unknown flag: -b (sse help flags lists them)\n"},
+		{"-kb" + secret, "sse: unknown flag: -b (sse help flags lists them)\n"},
+		{"--cookie=" + secret, "sse: unknown flag: --cookie (sse help flags lists them)\n"},
 		{"--=" + secret, "sse: a flag has no name\n"},
-		{"--header", "sse: flag needs an argument: --header\n"},
-		{"--retries=x", "sse: invalid argument \"x\" for \"--retries\" flag: strconv.ParseInt: parsing \"x\": invalid syntax\n"},
+		{"--header", "sse: --header needs a value: --header 'K: V'\n"},
+		{"--retries=x", "sse: --retries \"x\": want a whole number\n"},
 	} {
 		var stdout, stderr strings.Builder
 		if code := run([]string{"tail", "http://127.0.0.1:1/", c.arg}, strings.NewReader(""), &stdout, &stderr); code != exitUsage {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -46,23 +48,38 @@ const manual = `sse follows event streams (Server-Sent Events): it reconnects, r
 the last whole event, and prints events only, to standard output. sse URL is
 the same as sse tail URL.
 
-Exit codes: 0, the asked-for end was reached, or the reader of standard output
-went away; 1, a fault of this program, or check or parse --strict found one; 2,
-the command line is wrong; 3, the server said no; 4, trouble that may pass, but
-no attempt is left or allowed; 5, the stream ended cleanly before what was asked
-for; 6, the output side failed; 124, --timeout; 130 and 143, SIGINT and SIGTERM,
-the second of which ends it at once.
+A URL without a scheme is http for localhost, IP addresses and --unix-socket,
+else https.
 
 Of the environment it reads NO_COLOR, TERM, HTTP_PROXY, HTTPS_PROXY, NO_PROXY,
 NETRC, and what flags name.`
 
+// exitStatus is what the manual pages say of the exit codes.
+var exitStatus = []struct{ code, means string }{
+	{"0", "the asked-for end was reached, or the reader of standard output went away"},
+	{"1", "a fault of this program, or check or parse --strict found one"},
+	{"2", "the command line is wrong"},
+	{"3", "the server said no"},
+	{"4", "trouble that may pass, but no attempt is left or allowed"},
+	{"5", "the stream ended cleanly before what was asked for"},
+	{"6", "the output side failed"},
+	{"124", "--timeout"},
+	{"129, 130, 143", "SIGHUP, SIGINT and SIGTERM; a second one ends it at once, if it does not come with the first"},
+}
+
 const exitCodes = `Exit codes: 0 done as asked, 1 fault, 2 usage, 3 the server said no, 4 trouble
-that may pass, 5 ended too early, 6 output failed, 124 --timeout, 130/143 signal
+that may pass, 5 ended too early, 6 output failed, 124 --timeout, 128+N signal
 `
 
-// printHelp prints what --help says.
-func printHelp(cmd *cobra.Command, _ []string) {
-	_, _ = io.WriteString(cmd.OutOrStdout(), helpOf(cmd)) // cobra has no place for an error
+// execute runs the command line of root. Its error is also that of help which
+// could not be printed, for which cobra has no place.
+func execute(ctx context.Context, root *cobra.Command) error {
+	var unprinted error
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		_, err := io.WriteString(cmd.OutOrStdout(), helpOf(cmd))
+		unprinted = written(err)
+	})
+	return cmp.Or(root.ExecuteContext(ctx), unprinted)
 }
 
 // helpOf returns the help of a command, which fits a screen of 24 lines: flags
@@ -201,6 +218,10 @@ func helpOfAllFlags() string {
 		}
 		fmt.Fprintf(&b, "%s:\n%s", group.title, fs.FlagUsagesWrapped(helpWidth))
 	}
+	b.WriteString(`
+A URL without a scheme is http for localhost, IP addresses and --unix-socket,
+else https.
+`)
 	return b.String()
 }
 
@@ -210,7 +231,24 @@ func newHelp() *cobra.Command {
 		Use:     "help [COMMAND | flags]",
 		Short:   "explain a command, or with \"flags\" each flag of tail",
 		Example: "  sse help tail\n  sse help flags",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    wantArgs(0, "one COMMAND, or flags"),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, begun string) (topics []string, _ cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			add := func(name, text string) {
+				if strings.HasPrefix(name, begun) {
+					topics = append(topics, cobra.CompletionWithDesc(name, text))
+				}
+			}
+			for _, c := range cmd.Root().Commands() {
+				if c.IsAvailableCommand() {
+					add(c.Name(), c.Short)
+				}
+			}
+			add("flags", "each flag of tail")
+			return topics, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
@@ -230,8 +268,8 @@ func newHelp() *cobra.Command {
 
 // checkCommand refuses what is neither a command nor looks like a URL.
 func checkCommand(root *cobra.Command, args []string) error {
-	if len(args) == 0 || strings.ContainsAny(args[0], ".:/") || args[0] == "localhost" {
-		return nil
+	if len(args) == 0 || args[0] == "" || strings.HasPrefix(args[0], "-") || likeURL(args[0]) {
+		return nil // what is no URL is refused with its reason, as for all commands
 	}
 	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
 		return usagef("there is no command %q; did you mean sse %s? (If it is a host: http://%[1]s)", args[0], near[0])

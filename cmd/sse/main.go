@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
-	"os/signal"
 	"strings"
-	"sync/atomic"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -20,6 +18,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 // run runs one command line and returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	keepSIGPIPE()
+	log.SetOutput(io.Discard) // net/http tells there of faults that are known, or do no harm
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	root := newRoot()
@@ -27,7 +26,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := execute(ctx, root)
 	code := codeOf(ctx, err)
 	if err != nil {
 		printError(stderr, err)
@@ -44,45 +43,6 @@ func printError(w io.Writer, err error) {
 	}
 }
 
-// untilSignal returns a context that the first interrupt or termination
-// cancels, with a signalError as its cause. The second ends the program at
-// once.
-func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	go func() {
-		for n := 0; ; n++ {
-			select {
-			case <-done:
-				return
-			case sig := <-signals:
-				if n > 0 {
-					quit(signalError{sig}.code())
-				}
-				cancel(signalError{sig})
-			}
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		close(done)
-		cancel(nil)
-	}
-}
-
-// atQuit is run before a second signal ends the program: what shows a screen
-// gives the terminal back here.
-var atQuit atomic.Pointer[func()]
-
-func quit(code int) {
-	if giveBack := atQuit.Load(); giveBack != nil {
-		(*giveBack)()
-	}
-	os.Exit(code)
-}
-
 // newRoot returns the command tree.
 func newRoot() *cobra.Command {
 	cobra.EnableCommandSorting = false // as the design has them
@@ -90,21 +50,13 @@ func newRoot() *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpFunc(printHelp)
 	root.AddCommand(newTail(false), newDemo(), newCheck(), newRecord(), newServe(), newParse(), newTop(), newCompletion(), newMan(), newVersion())
 	root.SetHelpCommand(newHelp())
-	root.DisableAutoGenTag = true
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // helpOf says it
-		cmd.DisableAutoGenTag = true
-		args := cmd.Args
-		cmd.Args = func(cmd *cobra.Command, given []string) error {
-			if err := args(cmd, given); err != nil {
-				return usagef("%s: %w", cmd.Name(), err)
-			}
-			return nil
-		}
+		completeFlags(cmd)
 	}
+	completeFlags(root)
 	return root
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,13 +18,13 @@ type machine struct {
 	password string
 }
 
-// readNetrc reads $NETRC, or else .netrc in the home directory.
-func readNetrc() ([]machine, error) {
+// readNetrc reads $NETRC, or else .netrc in the home directory, for --netrc.
+func readNetrc(ctx context.Context) ([]machine, error) {
 	path := os.Getenv("NETRC")
 	if path == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return nil, err
+			return nil, usagef("--netrc: %w", err)
 		}
 		name := ".netrc"
 		if runtime.GOOS == "windows" {
@@ -31,13 +32,13 @@ func readNetrc() ([]machine, error) {
 		}
 		path = filepath.Join(home, name)
 	}
-	text, err := os.ReadFile(path)
+	text, err := readNamed(ctx, "--netrc", path, mostText)
 	if err != nil {
 		return nil, err
 	}
 	machines, err := parseNetrc(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, usagef("--netrc: %s: %w", path, err)
 	}
 	return machines, nil
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -42,7 +44,8 @@ type output struct {
 	delayed bool   // release, or a moment's time, has things written
 	ticking bool   // that time runs
 	due     bool   // what is in buf is to be written
-	writing bool
+	written uint64 // bytes that no write is to bring any more
+	writing int    // bytes that a write is bringing
 	closed  bool
 	err     error // of a write, or why nobody waits any more
 }
@@ -57,9 +60,12 @@ func newOutput(w io.Writer) *output {
 
 // bound makes nothing wait for w longer than outputGrace once ctx has ended.
 func (o *output) bound(ctx context.Context) {
-	context.AfterFunc(ctx, func() {
-		time.AfterFunc(outputGrace, func() { o.abandon(context.Cause(ctx)) })
-	})
+	afterGrace(ctx, func() { o.abandon(context.Cause(ctx)) })
+}
+
+// afterGrace calls f outputGrace after the end of ctx.
+func afterGrace(ctx context.Context, f func()) {
+	context.AfterFunc(ctx, func() { time.AfterFunc(outputGrace, f) })
 }
 
 // begin waits for room and returns the buffer to append to. Unless there is
@@ -166,31 +172,52 @@ func (o *output) wake() {
 	}
 }
 
-// flush waits until everything is written.
+// flush waits until everything that was appended before it is written. What
+// others append meanwhile it does not wait for: that may never pause.
 func (o *output) flush() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.take()
-	return o.drain()
+	return o.reach(o.appended())
 }
 
-func (o *output) drain() error {
-	for (len(o.buf) > 0 || o.writing) && o.err == nil {
+// appended counts what was appended and is not held. mu is held.
+func (o *output) appended() uint64 { return o.written + uint64(o.writing) + uint64(len(o.buf)) }
+
+// reach waits until so many bytes are written. mu is held.
+func (o *output) reach(end uint64) error {
+	for o.written < end && o.err == nil {
 		o.wake()
 		o.done.Wait()
 	}
 	return o.err
 }
 
-// close flushes and ends the goroutine. It may be called twice.
+// Write appends b and flushes. Unlike one to w, it waits no longer than bound
+// says.
+func (o *output) Write(b []byte) (int, error) {
+	room, err := o.begin()
+	if err != nil {
+		return 0, err
+	}
+	o.end(append(room, b...))
+	if err := o.flush(); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// close writes everything and ends the goroutine. It may be called twice.
 func (o *output) close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.take()
-	err := o.drain()
+	for o.written < o.appended() && o.err == nil {
+		_ = o.reach(o.appended()) // it is o.err
+	}
 	o.closed = true
 	o.work.Signal()
-	return err
+	return o.err
 }
 
 // abandon ends all waits.
@@ -220,11 +247,11 @@ func (o *output) run() {
 		}
 		b := o.buf
 		o.buf, o.spare = o.spare[:0], nil
-		o.due, o.writing = false, true
+		o.due, o.writing = false, len(b)
 		o.mu.Unlock()
 		_, err := o.w.Write(b)
 		o.mu.Lock()
-		o.writing = false
+		o.written, o.writing = o.written+uint64(len(b)), 0
 		if cap(b) <= 4*outputRoom { // the room of a very large event is given back
 			o.spare = b
 		}
@@ -240,6 +267,9 @@ func (o *output) run() {
 func outputError(err error) error {
 	if isClosedPipe(err) {
 		return codeError{code: exitDone}
+	}
+	if named, ok := errors.AsType[*fs.PathError](err); ok {
+		err = named.Err
 	}
 	return codeError{exitOutput, fmt.Errorf("standard output: %w", err)}
 }

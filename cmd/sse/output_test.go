@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -96,6 +97,36 @@ func TestOutputWaitsForASlowReader(t *testing.T) {
 	}
 }
 
+// A pacedWriter takes a millisecond for each write.
+type pacedWriter struct{}
+
+func (pacedWriter) Write(b []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return len(b), nil
+}
+
+func TestFlushWaitsForNoMoreThanCameBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutput(pacedWriter{})
+		began := time.Now()
+		go func() {
+			for time.Since(began) < time.Minute {
+				if appendTo(o, strings.Repeat("x", 1023)+"\n") != nil {
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		if err := o.flush(); err != nil || time.Since(began) > 3*time.Millisecond {
+			t.Errorf("%v after %v, while others append", err, time.Since(began))
+		}
+		time.Sleep(time.Minute)
+		if err := o.close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestHeldOutputWaitsForRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bytes.Buffer
@@ -182,6 +213,13 @@ func TestOutputTellsOfAFailedWrite(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAFailedWriteNamesStandardOutputOnce(t *testing.T) {
+	err := outputError(&fs.PathError{Op: "write", Path: "/dev/stdout", Err: errors.New("disk full")})
+	if err.Error() != "standard output: disk full" {
+		t.Error(err)
 	}
 }
 

@@ -42,7 +42,7 @@ a server. A recording is such a file.`,
 		Example: `  sse parse session.sse
   curl -sN https://example.com/events | sse parse -q .price
   sse parse --strict -o none session.sse`,
-		Args: cobra.MaximumNArgs(1),
+		Args: wantArgs(0, "one FILE, or - for stdin"),
 		RunE: p.run,
 	}
 	p.addFlags(cmd.Flags())

@@ -129,6 +129,8 @@ func (p *printer) check(tty bool) error {
 		return usagef("--output %q: it is one of %s", p.format, strings.Join(outputFormats, ", "))
 	}
 	switch {
+	case p.silent && p.verbose:
+		return usagef("-s and -v exclude each other")
 	case p.template != "" && p.format != formatAuto:
 		return usagef("--output and --template exclude each other")
 	case p.template != "":
@@ -159,14 +161,17 @@ func columnsOf(tty bool) int {
 // which is codeError exitOutput, or exitDone for a closed pipe. After the end
 // of bound's ctx it can be the cause of that.
 
-// event prints an event. One that --template cannot print is left out, with a
-// line on standard error.
+// A templateError is that of an event which --template cannot print. It is
+// left out.
+type templateError struct{ error }
+
+// event prints an event. Its error can be a templateError too.
 func (p *printer) event(from string, seq uint64, at time.Time, ev *chosen) error {
 	var text []byte
 	if p.format == formatTemplate {
 		var err error
 		if text, err = p.layout.line(from, seq, at, ev); err != nil {
-			return p.note("sse: " + err.Error())
+			return templateError{err}
 		}
 	}
 	b, err := p.out.begin()

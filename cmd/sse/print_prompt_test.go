@@ -13,14 +13,16 @@ import (
 
 // An event must not wait for the next one, in whatever way output is written.
 func TestAnEventIsPrintedBeforeTheNextComes(t *testing.T) {
-	printed := make(chan struct{})
+	printed := make(chan chan struct{}, 1) // that of the connection which is open
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
+		next := make(chan struct{}) // of its own, as the handler before may not have ended
+		printed <- next
 		for i := 0; ; i++ {
 			fmt.Fprintf(w, "id: %d\ndata: %d\n\n", i, i)
 			w.(http.Flusher).Flush()
 			select {
-			case <-printed:
+			case <-next:
 			case <-r.Context().Done():
 				return
 			}
@@ -45,13 +47,14 @@ func TestAnEventIsPrintedBeforeTheNextComes(t *testing.T) {
 			_ = root.ExecuteContext(ctx) // cancelled
 			w.Close()
 		}()
+		next := <-printed
 		lines := bufio.NewScanner(r)
 		for i := range 3 {
 			if !lines.Scan() || lines.Text() != strconv.Itoa(i) {
 				t.Fatalf("%q: line %d is %q, %v", args, i, lines.Text(), lines.Err())
 			}
 			if i < 2 {
-				printed <- struct{}{}
+				next <- struct{}{}
 			}
 		}
 		cancel()

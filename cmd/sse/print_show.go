@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/wellspring-go/sse"
@@ -30,7 +33,11 @@ func (p *printer) opened(from string, at time.Time, ev sse.OpenEvent) error {
 	if !p.states {
 		return nil
 	}
-	return p.extra("open", from, at, ev.String(), func(b []byte) []byte {
+	text := "status " + statusLine(ev.Status)
+	if ev.Attempt > 0 {
+		text += ", after " + plural(ev.Attempt, "failed attempt")
+	}
+	return p.extra("open", from, at, text+resuming(ev.LastEventID), func(b []byte) []byte {
 		b = appendNumber(b, "status", int64(ev.Status))
 		b = appendNumber(b, "attempt", int64(ev.Attempt))
 		return appendMember(b, "id", ev.LastEventID)
@@ -44,11 +51,11 @@ func (p *printer) closed(from string, at time.Time, ev sse.CloseEvent, again boo
 	if !p.states {
 		return nil
 	}
-	return p.extra("close", from, at, ev.String(), func(b []byte) []byte {
+	return p.extra("close", from, at, closedText(ev, again), func(b []byte) []byte {
 		b = appendNumber(b, "status", int64(ev.Status))
 		b = appendBool(b, "local", ev.IsLocal)
 		cause := ""
-		if ev.Err != nil {
+		if ev.Err != nil && !isPlainEnd(ev.Err) {
 			cause = ev.Err.Error()
 		}
 		b = appendMember(b, "err", cause)
@@ -61,6 +68,40 @@ func (p *printer) closed(from string, at time.Time, ev sse.CloseEvent, again boo
 		b = appendNumber(b, "events", int64(min(ev.Events, 1<<62)))
 		return appendMember(b, "id", ev.LastEventID)
 	})
+}
+
+// isPlainEnd reports whether err is that of an end at which nothing failed.
+func isPlainEnd(err error) bool { return err == io.EOF || errors.Is(err, sse.ErrClosed) }
+
+// closedText says how a connection or an attempt ended.
+func closedText(ev sse.CloseEvent, again bool) string {
+	var parts []string
+	if ev.IsLocal {
+		parts = append(parts, "by this side")
+	}
+	if ev.Status != 0 {
+		parts = append(parts, "status "+statusLine(ev.Status))
+	}
+	if ev.Events > 0 {
+		parts = append(parts, "after "+events(ev.Events))
+	}
+	text := strings.Join(parts, ", ")
+	cause := ""
+	switch {
+	case ev.Err == nil || isPlainEnd(ev.Err) && ev.IsLocal:
+	case ev.Err == io.EOF:
+		cause = "the stream has ended"
+	default:
+		cause = strings.TrimPrefix(ev.Err.Error(), "sse: ")
+	}
+	if text != "" && cause != "" {
+		text += ": "
+	}
+	text += cause
+	if again {
+		text += "; " + plan(ev)
+	}
+	return text
 }
 
 // extra prints what is no event: with its members as a line of JSON among

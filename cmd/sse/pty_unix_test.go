@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ type terminal struct {
 	read     chan struct{} // closed when nothing more is to be read
 	ended    chan struct{} // closed when the program has ended
 	err      error         // how
+	stalling atomic.Bool   // set by stall
+	stalled  chan struct{} // closed when the emulator reads no more
+	resumed  chan struct{} // closed when it may read again
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and made anew, when something was read
@@ -57,7 +61,7 @@ func withStdout(w *os.File) terminalOption {
 // killed if it is still there at the end of the test.
 func startTerminal(t *testing.T, width, height int, args []string, options ...terminalOption) *terminal {
 	t.Helper()
-	x := &terminal{t: t, read: make(chan struct{}), ended: make(chan struct{}), changed: make(chan struct{})}
+	x := &terminal{t: t, read: make(chan struct{}), ended: make(chan struct{}), changed: make(chan struct{}), stalled: make(chan struct{}), resumed: make(chan struct{})}
 	x.cmd = exec.CommandContext(t.Context(), args[0], args[1:]...)
 	var err error
 	x.keyboard, x.line, err = pty.Open()
@@ -121,6 +125,10 @@ func (x *terminal) readAll() {
 	var rest []byte // a character that is not complete
 	for {
 		n, err := x.keyboard.Read(buf)
+		if bytes.IndexByte(buf[:n], 0) >= 0 && x.stalling.CompareAndSwap(true, false) {
+			close(x.stalled)
+			<-x.resumed
+		}
 		x.mu.Lock()
 		x.raw.Write(buf[:n])
 		rest = append(rest, buf[:n]...)
@@ -132,6 +140,32 @@ func (x *terminal) readAll() {
 		if err != nil {
 			return // EIO, when nobody has the other side open
 		}
+	}
+}
+
+// stall makes the terminal take no output any more, until the end of the test:
+// it is full, and nobody reads.
+func (x *terminal) stall() {
+	x.t.Helper()
+	x.t.Cleanup(func() { close(x.resumed) })
+	// Opened anew, as not to wait is a mode that the program would share.
+	line, err := syscall.Open(x.line.Name(), syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	x.check(err)
+	defer syscall.Close(line)
+	x.stalling.Store(true)
+	_, err = syscall.Write(line, []byte{0})
+	x.check(err)
+	<-x.stalled
+	// The system moves what is written on later, and is busy at times: it is
+	// full once nothing is taken for a while.
+	for full := 0; full < 10; full++ {
+		for {
+			if n, err := syscall.Write(line, []byte{0}); n <= 0 || err != nil {
+				break
+			}
+			full = 0
+		}
+		<-time.After(20 * time.Millisecond)
 	}
 }
 

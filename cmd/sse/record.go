@@ -73,7 +73,11 @@ func (r *record) run(cmd *cobra.Command, urls []string) error {
 	began := time.Now()
 	ended := r.follow(ctx, cmd, stream, rec)
 	failed := rec.close()
-	if !r.silent && r.output != "-" && failed == nil {
+	switch {
+	case r.output == "-" || failed != nil:
+	case !rec.saved():
+		r.note(cmd, "no answer came: nothing is saved")
+	default:
 		connections := "connections"
 		if rec.opens == 1 {
 			connections = "connection"
@@ -146,7 +150,7 @@ func (r *record) follow(ctx context.Context, cmd *cobra.Command, stream *stream,
 	o.OnClose = func(ev sse.CloseEvent) {
 		r.last = ev
 		if ev.Retriable {
-			ev.Connect()
+			r.reconnect(&ev)
 			r.note(cmd, "%s; %s", r.cause(ev), plan(ev))
 		}
 	}
@@ -164,10 +168,10 @@ func (r *record) follow(ctx context.Context, cmd *cobra.Command, stream *stream,
 	return r.verdict(err, r.last, asked)
 }
 
-// note tells what happens, in a line on standard error, unless -s is given.
+// note tells what happens on standard error, unless -s is given. What was
+// recorded before is written already.
 func (r *record) note(cmd *cobra.Command, format string, args ...any) {
 	if !r.silent {
-		line := appendShown([]byte("sse: "), fmt.Sprintf(format, args...), "")
-		_, _ = cmd.ErrOrStderr().Write(append(line, '\n')) // there is no place to say that it failed
+		printError(cmd.ErrOrStderr(), fmt.Errorf(format, args...))
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -26,6 +27,7 @@ import (
 type recorder struct {
 	out  *recording.Writer
 	shut func() error
+	file *stepFile // if out writes to a regular file
 
 	mu     sync.Mutex
 	fail   func(error)
@@ -42,13 +44,15 @@ type recorder struct {
 
 // createRecording returns a recorder that writes the file path, which must
 // not exist unless force is set or it is no regular file. flag is the one that
-// names the path.
+// names the path. Until a server answers, an old file is left as it is; if none
+// does, so that there is nothing to replay, a new one is removed in the end.
 func createRecording(flag, path string, force bool) (*recorder, error) {
 	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	info, err := os.Stat(path)
-	special := err == nil && !info.Mode().IsRegular()
+	exists := err == nil
+	special := exists && !info.Mode().IsRegular()
 	if force || special {
-		mode = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+		mode = os.O_WRONLY | os.O_CREATE
 	}
 	file, err := os.OpenFile(path, mode, 0o666)
 	switch {
@@ -59,7 +63,12 @@ func createRecording(flag, path string, force bool) (*recorder, error) {
 	case err != nil:
 		return nil, usagef("%s: %w", flag, err)
 	}
-	return newRecorder(&stepFile{flag: flag, file: file, regular: !special}, file.Close), nil
+	f := &stepFile{flag: flag, file: file, regular: !special, created: !exists, old: force && !special}
+	r := newRecorder(f, f.close)
+	if f.regular {
+		r.file = f
+	}
+	return r, nil
 }
 
 // newRecorder returns a recorder that writes to w, and at its end calls shut.
@@ -72,14 +81,30 @@ func newRecorder(w io.Writer, shut func() error) *recorder {
 type stepFile struct {
 	flag string
 	file interface {
-		io.Writer
+		io.WriteCloser
+		Name() string
 		Truncate(size int64) error
 	}
-	regular bool
-	size    int64
+	regular  bool
+	created  bool   // it was not there before
+	old      bool   // it may still hold what it held before
+	answered bool   // what is written next is an answer, or follows one
+	held     []byte // what was written while it is old
+	size     int64
 }
 
 func (f *stepFile) Write(b []byte) (int, error) {
+	if f.old && !f.answered {
+		f.held = append(f.held, b...)
+		return len(b), nil
+	}
+	if f.old {
+		if err := f.file.Truncate(0); err != nil {
+			return 0, codeError{exitOutput, fmt.Errorf("%s: %w", f.flag, err)}
+		}
+		b = append(f.held, b...)
+		f.old, f.held = false, nil
+	}
 	n, err := f.file.Write(b)
 	if err != nil {
 		if f.regular {
@@ -89,6 +114,14 @@ func (f *stepFile) Write(b []byte) (int, error) {
 	}
 	f.size += int64(n)
 	return n, nil
+}
+
+func (f *stepFile) close() error {
+	err := f.file.Close()
+	if f.created && !f.answered {
+		err = cmp.Or(err, os.Remove(f.file.Name()))
+	}
+	return err
 }
 
 // watch makes o record what happens; the hooks that o has are still called,
@@ -171,7 +204,9 @@ func (r *recorder) event(at time.Time, ev sse.Event) {
 func (r *recorder) closed(at time.Time, ev sse.CloseEvent) {
 	r.mu.Lock()
 	open, asked := r.open, r.asked
-	setID := ev.LastEventID != r.lastID
+	// At a local end the last event may still be handled, and the id be that
+	// before it.
+	setID := !ev.IsLocal && ev.LastEventID != r.lastID
 	r.open, r.asked = false, false
 	r.mu.Unlock()
 	switch {
@@ -183,7 +218,7 @@ func (r *recorder) closed(at time.Time, ev sse.CloseEvent) {
 		}
 		r.step(at, recording.Step{Kind: recording.End, Cause: endCause(ev)})
 	case !asked || ev.IsLocal: // nothing that the server did
-	case ev.Status != 0:
+	case ev.Status == http.StatusSwitchingProtocols || ev.Status >= http.StatusOK: // others are no answers
 		r.answer(at, recording.Step{Kind: recording.Open, Status: ev.Status, Header: refusalHeader(ev)})
 		r.step(at, recording.Step{Kind: recording.End, Cause: recording.EOF})
 	default:
@@ -226,6 +261,9 @@ func (r *recorder) write(s recording.Step) {
 	if r.err != nil {
 		return
 	}
+	if s.Kind == recording.Open && r.file != nil {
+		r.file.answered = true
+	}
 	if r.err = r.out.Write(s); r.err == nil {
 		return
 	}
@@ -234,6 +272,10 @@ func (r *recorder) write(s recording.Step) {
 	defer r.mu.Lock()
 	r.fail(err)
 }
+
+// saved reports whether there is something to replay in the file, once it is
+// closed.
+func (r *recorder) saved() bool { return r.file == nil || r.file.answered }
 
 // close finishes the file.
 func (r *recorder) close() error {

@@ -163,6 +163,40 @@ func TestRecorderRecordsWhatThisSideDid(t *testing.T) {
 	})
 }
 
+// Where the last event's handler ends it, that event's id is in force.
+func TestRecorderEndsBehindTheLastEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const text = ":@ open status=200 content-type=text/event-stream\nid: 1\ndata: 1\n\nid: 2\ndata: 2\n\n:@ end local\n\n"
+		srv := ssetest.New(t, ssetest.Stream(ssetest.Raw("id: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: 3\n\n"), ssetest.Hold()))
+		var b bytes.Buffer
+		r := newRecorder(&b, func() error { return nil })
+		var source *sse.EventSource
+		o := sse.Options{OnEvent: func(ev sse.Event) {
+			if ev.ID == "2" {
+				source.Close()
+			}
+		}}
+		r.watch(&o, func(err error) { t.Error(err) })
+		source = srv.Source(o)
+		source.Run()
+		if diff := cmp.Diff(text, b.String()); diff != "" {
+			t.Errorf("recording (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What no server can be made to say again is an attempt that failed.
+func TestRecorderRecordsAStatusThatIsNone(t *testing.T) {
+	var b bytes.Buffer
+	r := newRecorder(&b, func() error { return nil })
+	r.fail = func(err error) { t.Error(err) }
+	r.request(time.Now())
+	r.closed(time.Now(), sse.CloseEvent{Status: 42})
+	if want := ":@ fail reset\n\n"; b.String() != want {
+		t.Errorf("recorded %q, want %q", b.String(), want)
+	}
+}
+
 // Without an OnClose the policy decides, as it does without a recorder.
 func TestRecorderLeavesThePolicyInForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -279,6 +313,49 @@ func TestRecordingEndsWithAWholeStep(t *testing.T) {
 	}
 	if text, err := os.ReadFile(file.Name()); err != nil || string(text) != "whole\n" {
 		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
+
+// Whatever ends the program before an answer comes, the old file is there.
+func TestRecordingReplacesAFileWithTheFirstAnswer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	old := strings.Repeat("data: old\n\n", 20)
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := createRecording(outputFlag, path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(want string) {
+		t.Helper()
+		if text, err := os.ReadFile(path); err != nil || string(text) != want {
+			t.Errorf("the file holds %q, %v, want %q", text, err, want)
+		}
+	}
+	r.write(recording.Step{Kind: recording.Fail, Cause: recording.Refused})
+	want(old)
+	r.write(recording.Step{Kind: recording.Open})
+	want(":@ fail refused\n\n:@ open status=200\n")
+	r.write(recording.Step{Kind: recording.End, Cause: recording.EOF})
+	if err := r.close(); err != nil {
+		t.Error(err)
+	}
+	want(":@ fail refused\n\n:@ open status=200\n:@ end eof\n\n")
+}
+
+// What cannot be cut cannot be replaced, and is told of as the output's fault.
+func TestRecordingTellsWhatCannotBeReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	f := &stepFile{flag: outputFlag, file: file, regular: true, old: true, answered: true}
+	var coded codeError
+	if _, err := f.Write([]byte("x")); !errors.As(err, &coded) || coded.code != exitOutput || !errors.Is(err, os.ErrClosed) {
+		t.Errorf("error %v, want one with code %d", err, exitOutput)
 	}
 }
 

@@ -40,10 +40,10 @@ func newServe() *cobra.Command {
 		Use:   "serve FILE|-",
 		Short: "replay a recording, or stdin lines, as a server",
 		Long: `Answer each request with the next connection of a recording, by the recorded
-status, events, timing and end; a Last-Event-ID that the recording knows is
-honoured. With - each line of stdin becomes an event of all clients, with a
-growing id and kept for resuming. What is over is answered with 204. The first
-line of stdout is the URL.`,
+status, events, timing and end; a Last-Event-ID that it knows is honoured. Of
+stdin (-) each line becomes an event of all clients, kept for resuming; its id
+is the time of the start and a number, or for lines of a FILE the number alone.
+What is over is answered with 204. The first line of stdout is the URL.`,
 		Example: `  sse serve session.sse --speed 10x
   sse serve session.sse --speed max --once
   tail -f app.log | sse serve - --listen :8080`,
@@ -117,7 +117,7 @@ func (s *serve) handler(cmd *cobra.Command, args []string, end func(), fail func
 		end = func() {}
 	}
 	if args[0] == "-" {
-		return newLineFeed(cmd.InOrStdin(), "stdin", s.keep, end, fail), nil
+		return newLineFeed(cmd.InOrStdin(), "stdin", runPrefix(time.Now()), s.keep, end, fail), nil
 	}
 	var file io.ReadCloser
 	var err error
@@ -125,7 +125,7 @@ func (s *serve) handler(cmd *cobra.Command, args []string, end func(), fail func
 		return nil, usagef("%w", err)
 	}
 	if lines {
-		return newLineFeed(file, args[0], s.keep, end, fail), nil
+		return newLineFeed(file, args[0], "", s.keep, end, fail), nil
 	}
 	defer file.Close()
 	speed, err := parseSpeed(s.speed)
@@ -141,6 +141,10 @@ func (s *serve) handler(cmd *cobra.Command, args []string, end func(), fail func
 	}
 	return p, nil
 }
+
+// runPrefix returns what ids begin with that are of this run alone, and greater
+// than those of the runs before.
+func runPrefix(now time.Time) string { return strconv.FormatInt(now.UnixMilli(), 10) + "-" }
 
 // check checks that the flags fit what is served.
 func (s *serve) check(fs *pflag.FlagSet, lines bool) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,18 +24,23 @@ const (
 	stuckAfter = 10 * time.Second
 )
 
-// A lineFeed sends each line of its input to all clients, as an event with a
-// growing id. It keeps some for clients that come later, and reads no further
+// A lineFeed sends each line of its input to all clients, as an event with an
+// id that grows. It keeps some for clients that come later, and reads no further
 // while that would drop one that a client has not got yet, or that no client
 // could get because none has come yet.
+//
+// A stdin that is read again is another one, though its lines have the same
+// numbers: run stands before them, so that no client skips lines which it has
+// not got. In a file the numbers mean the same lines.
 type lineFeed struct {
+	run  string
 	keep int
 	end  func() // is called when all was served, several times perhaps
 
 	mu      sync.Mutex
 	lines   []string
-	first   uint64           // id of lines[0]
-	clients map[*uint64]bool // the id that each will get next
+	first   uint64           // number of lines[0]
+	clients map[*uint64]bool // the number that each will get next
 	came    bool             // a client, ever
 	over    bool             // the input is at its end
 	news    chan struct{}    // closed and replaced with every change
@@ -42,8 +48,8 @@ type lineFeed struct {
 
 // newLineFeed returns a feed of the lines of r. Its goroutine reads them, and
 // ends with r. fail is told of an error, which names the input.
-func newLineFeed(r io.Reader, name string, keep int, end func(), fail func(error)) *lineFeed {
-	f := &lineFeed{keep: keep, end: end, first: 1, clients: map[*uint64]bool{}, news: make(chan struct{})}
+func newLineFeed(r io.Reader, name, run string, keep int, end func(), fail func(error)) *lineFeed {
+	f := &lineFeed{run: run, keep: keep, end: end, first: 1, clients: map[*uint64]bool{}, news: make(chan struct{})}
 	go func() {
 		if err := f.read(r); err != nil {
 			fail(fmt.Errorf("%s: %w", name, err))
@@ -105,7 +111,7 @@ func (f *lineFeed) wanted() bool {
 	return !f.came
 }
 
-// next is the id of the line that comes next. mu is held.
+// next is the number of the line that comes next. mu is held.
 func (f *lineFeed) next() uint64 { return f.first + uint64(len(f.lines)) }
 
 // join adds a client that has got the line with the id, and returns its
@@ -117,7 +123,8 @@ func (f *lineFeed) join(lastEventID string) (at *uint64, missed uint64) {
 	defer f.mu.Unlock()
 	at = new(uint64)
 	*at = f.first
-	if id, err := strconv.ParseUint(lastEventID, 10, 64); err == nil && id > 0 && id < f.next() {
+	number, ours := strings.CutPrefix(lastEventID, f.run)
+	if id, err := strconv.ParseUint(number, 10, 64); ours && err == nil && id > 0 && id < f.next() {
 		if id+1 < f.first {
 			missed = f.first - id - 1
 		}
@@ -185,7 +192,7 @@ func (f *lineFeed) take(b []byte, at *uint64) (out []byte, news <-chan struct{},
 	defer f.mu.Unlock()
 	for *at < f.next() && len(b) < outputRoom {
 		s := recording.Step{Kind: recording.Event, Event: sse.Event{
-			ID: strconv.FormatUint(*at, 10), Data: f.lines[*at-f.first],
+			ID: f.run + strconv.FormatUint(*at, 10), Data: f.lines[*at-f.first],
 		}}
 		b = s.Append(b, "")
 		*at++

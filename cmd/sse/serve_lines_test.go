@@ -21,7 +21,7 @@ import (
 func feedLines(t *testing.T, keep int) (in *io.PipeWriter, f *lineFeed, client *http.Client) {
 	t.Helper()
 	r, in := io.Pipe()
-	f = newLineFeed(r, "stdin", keep, func() {}, func(err error) { t.Error(err) })
+	f = newLineFeed(r, "stdin", "", keep, func() {}, func(err error) { t.Error(err) })
 	return in, f, serveStreams(t, f)
 }
 
@@ -155,7 +155,7 @@ func TestLinesTellWhenAllWasServed(t *testing.T) {
 		began := time.Now()
 		ended := make(chan time.Duration, 9)
 		end := func() { ended <- time.Since(began) }
-		f := newLineFeed(strings.NewReader("a\n"), "stdin", 1, end, nil)
+		f := newLineFeed(strings.NewReader("a\n"), "stdin", "", 1, end, nil)
 		client := serveStreams(t, f)
 		time.Sleep(time.Minute) // without a client it does not end
 		ask(t, client, "")
@@ -175,7 +175,7 @@ func TestLinesNameWhatFailed(t *testing.T) {
 		"stdin: disk full":                  iotest.ErrReader(errFull),
 	} {
 		failed := make(chan error)
-		newLineFeed(r, "stdin", 1, nil, func(err error) { failed <- err })
+		newLineFeed(r, "stdin", "", 1, nil, func(err error) { failed <- err })
 		if err := <-failed; err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}
@@ -189,4 +189,22 @@ func TestServeEndsWithItsInput(t *testing.T) {
 	if want := "sse: stdin: a line of more than 16 MiB\n"; code != exitInternal || stderr.String() != want || !strings.HasPrefix(stdout.String(), "http://127.0.0.1:") {
 		t.Errorf("code %d, stdout %q, stderr %q, want %d, a URL, %q", code, stdout.String(), stderr.String(), exitInternal, want)
 	}
+}
+
+// What comes after a restart are other lines, whatever their numbers.
+func TestLinesOfAnotherRunAreNotSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		old, run := runPrefix(began), runPrefix(began.Add(time.Millisecond))
+		client := serveStreams(t, newLineFeed(strings.NewReader("a\nb\n"), "stdin", run, 9, func() {}, nil))
+		_, resumed := follow(client, run+"1")
+		_, earlier := follow(client, old+"1")
+		_, plain := follow(client, "1")
+		wantLines(t, "a client of this run", resumed, run+"2=b")
+		wantLines(t, "a client of the run before", earlier, run+"1=a", run+"2=b")
+		wantLines(t, "a client with a number alone", plain, run+"1=a", run+"2=b")
+		if got := order([]string{old + "9", run + "1", run + "2", run + "10"}); got != grows {
+			t.Errorf("order %v, want %v", got, grows)
+		}
+	})
 }

@@ -212,11 +212,15 @@ func (c *playing) play(from int) {
 }
 
 // head sends the head. A stream is one by its type, unless the recording says
-// otherwise.
+// otherwise. An Open with headers is that of a server that sent no more than
+// these; one without leaves them to the replay, which no cache should keep.
 func (c *playing) head(s recording.Step) {
 	h := c.w.Header()
 	if s.Status == http.StatusOK {
 		h.Set("Content-Type", "text/event-stream")
+		if len(s.Header) == 0 {
+			h.Set("Cache-Control", "no-store")
+		}
 	}
 	for key, values := range s.Header {
 		h[key] = values

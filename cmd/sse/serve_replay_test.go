@@ -498,3 +498,27 @@ func TestParseSpeed(t *testing.T) {
 		}
 	}
 }
+
+// A page that is asked for twice gets no old stream out of a cache.
+func TestReplayIsNotCached(t *testing.T) {
+	for text, want := range map[string]string{
+		"data: 1\n\n":                      "no-store",
+		":@ open\n":                        "no-store",
+		":@ open cache-control=no-cache\n": "no-cache",
+		":@ open cache-control=\"\"\n":     "",
+		":@ open status=200 content-type=text/event-stream\n": "", // recorded: there was none
+		":@ open status=404\n":                                "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://replay", nil)
+			resp, err := serveStreams(t, newReplay(t, text, 0)).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := resp.Header.Get("Cache-Control"); got != want {
+				t.Errorf("%q: Cache-Control %q, want %q", text, got, want)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,12 +26,16 @@ import (
 // crash is no harm.
 const stateEvery = 100 * time.Millisecond
 
+// stateSize is what a state file has at most: ids and URLs are much shorter.
+const stateSize = 64 << 10
+
 // A stateFile keeps the last event id of one stream across runs, as a line of
 // JSON in a [cursor.File]. It is a [sse.Cursor]; its goroutine saves ids until
 // close.
 type stateFile struct {
 	path  string
 	entry stateEntry // with the id that the file had at the start
+	first string     // the id that the stream begins after
 
 	flush func() error // waits until what was printed is written
 	fail  func(error)  // is told of an id that cannot be saved
@@ -70,8 +75,8 @@ func stateOf(s *stream) stateEntry {
 	return stateEntry{Method: method, URL: s.shown, Key: hex.EncodeToString(key[:])}
 }
 
-// openState returns the state file at path for a stream. A missing file is an
-// empty one; the file of another stream is refused.
+// openState returns the state file at path for a stream. A missing file, or one
+// that has nothing in it, is a new one; the file of another stream is refused.
 func openState(path string, s *stream, flush func() error, fail func(error)) (*stateFile, error) {
 	f := &stateFile{
 		path: path, entry: stateOf(s), flush: flush, fail: fail,
@@ -80,22 +85,29 @@ func openState(path string, s *stream, flush func() error, fail func(error)) (*s
 	if err := f.read(); err != nil {
 		return nil, usagef("--state: %w", err)
 	}
+	f.first = cmp.Or(s.options.LastEventID, f.entry.ID)
 	go f.keep()
 	return f, nil
 }
 
 // read reads the file and checks whose it is.
 func (f *stateFile) read() error {
+	switch stat, err := os.Stat(f.path); {
+	case errors.Is(err, fs.ErrNotExist):
+		_, err := os.Stat(filepath.Dir(f.path))
+		return err
+	case err != nil:
+		return err
+	case !stat.Mode().IsRegular(): // to read it may take for ever, and to save would replace it
+		return fmt.Errorf("%s is no regular file", f.path)
+	case stat.Size() > stateSize:
+		return fmt.Errorf("%s is no state file: larger than %d KiB", f.path, stateSize>>10)
+	case stat.Size() == 0:
+		return nil
+	}
 	line, err := cursor.File(f.path).Load(context.Background())
 	if err != nil {
 		return errors.New(strings.TrimPrefix(err.Error(), "cursor: "))
-	}
-	if line == "" {
-		if stat, err := os.Stat(f.path); err == nil && stat.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s is no state file", f.path)
-		}
-		_, err := os.Stat(filepath.Dir(f.path))
-		return err
 	}
 	var entry stateEntry
 	if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Key == "" {
@@ -113,8 +125,9 @@ func (f *stateFile) read() error {
 		f.path, entry.Method, entry.URL, f.entry.Method, f.entry.URL, hidden)
 }
 
-// Load returns the id that the file held at the start.
-func (f *stateFile) Load(context.Context) (string, error) { return f.entry.ID, nil }
+// Load returns the id that the stream begins after: that of --last-event-id,
+// else the one that the file held at the start.
+func (f *stateFile) Load(context.Context) (string, error) { return f.first, nil }
 
 // Save writes id. It does so after a signal too.
 func (f *stateFile) Save(ctx context.Context, id string) error {

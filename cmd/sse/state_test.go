@@ -67,6 +67,18 @@ func TestStateIsSavedOftenButNotForEachEvent(t *testing.T) {
 	})
 }
 
+func TestStateOfNoSensibleSizeIsNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(path, []byte(strings.Repeat(" ", stateSize)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := openState(path, testStream("http://test/"), nil, nil)
+	var usage usageError
+	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "is no state file: larger than") {
+		t.Errorf("%v, want a usageError", err)
+	}
+}
+
 func TestStateStaysIfTheOutputFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	s := testStream("http://test/")

@@ -61,7 +61,8 @@ func (l *liveLine) start() {
 	if !l.on {
 		return
 	}
-	l.stop, l.done = make(chan struct{}), make(chan struct{})
+	stop, done := make(chan struct{}), make(chan struct{})
+	l.stop, l.done = stop, done
 	giveUp := func() {
 		if l.mu.TryLock() { // and nothing is drawn any more
 			l.clear()
@@ -69,14 +70,14 @@ func (l *liveLine) start() {
 	}
 	atQuit.Store(&giveUp)
 	go func() {
-		defer close(l.done)
+		defer close(done)
 		ticker := time.NewTicker(statusEvery)
 		defer ticker.Stop()
 		for {
 			select {
 			case now := <-ticker.C:
 				l.draw(now)
-			case <-l.stop:
+			case <-stop:
 				return
 			}
 		}
@@ -137,16 +138,25 @@ func (a lineAbove) Write(p []byte) (int, error) {
 	return a.w.Write(p)
 }
 
-// close takes the line off the screen for good.
-func (l *liveLine) close() {
+// close takes the line off the screen for good. It does not wait for a terminal
+// that takes nothing once stuck is closed.
+func (l *liveLine) close(stuck <-chan struct{}) {
 	if l.stop == nil {
 		return
 	}
 	close(l.stop)
-	<-l.done
-	atQuit.Store(nil)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.clear()
 	l.stop = nil
+	cleared := make(chan struct{})
+	go func() {
+		defer close(cleared)
+		<-l.done
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.clear()
+	}()
+	select {
+	case <-cleared:
+	case <-stuck:
+	}
+	atQuit.Store(nil)
 }

@@ -93,8 +93,8 @@ func TestLiveLineStaysBelowWhatIsWritten(t *testing.T) {
 		screen.want(t, "note\nevent\n", "")
 		tick()
 		screen.want(t, "note\nevent\n", "second")
-		l.close()
-		l.close()
+		l.close(nil)
+		l.close(nil)
 		screen.want(t, "note\nevent\n", "")
 	})
 }
@@ -110,7 +110,29 @@ func TestLiveLineIsDrawnAtMostTenTimesASecondAndOnlyIfChanged(t *testing.T) {
 		if screen.writes != 10 {
 			t.Errorf("drawn %d times, want 10", screen.writes)
 		}
-		l.close()
+		l.close(nil)
+	})
+}
+
+// stuckScreen is a terminal that takes nothing until it is closed.
+type stuckScreen chan struct{}
+
+func (s stuckScreen) Write(p []byte) (int, error) { <-s; return len(p), nil }
+
+func TestLiveLineIsNotWaitedForOnceItsTerminalIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		screen := make(stuckScreen)
+		l := &liveLine{w: screen, on: true, text: func(time.Time) string { return "text" }, columns: func() int { return 80 }}
+		l.start()
+		tick()
+		stuck := make(chan struct{})
+		time.AfterFunc(outputGrace, func() { close(stuck) })
+		began := time.Now()
+		l.close(stuck)
+		if past := time.Since(began); past != outputGrace {
+			t.Errorf("closed after %v, want %v", past, outputGrace)
+		}
+		close(screen)
 	})
 }
 
@@ -134,7 +156,7 @@ func TestLiveLineThatIsOffWritesNothing(t *testing.T) {
 	l.start()
 	fmt.Fprint(l, "note")
 	fmt.Fprint(l.above(&screen), "event")
-	l.close()
+	l.close(nil)
 	if got := screen.String(); got != "noteevent" {
 		t.Errorf("got %q", got)
 	}

@@ -44,7 +44,11 @@ func newTail(root bool) *cobra.Command {
 	}
 	if root {
 		cmd.Use, cmd.Short, cmd.Long, cmd.Example = "sse", "follow, judge, record and replay event streams", manual, rootExamples
+		version := cmd.Flags().Bool("version", false, "print the version, as sse version does")
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if *version {
+				return printVersion(cmd, nil)
+			}
 			if len(args) == 0 && cmd.Flags().NFlag() == 0 {
 				return cmd.Help()
 			}
@@ -55,13 +59,6 @@ func newTail(root bool) *cobra.Command {
 		}
 	}
 	t.addFlags(cmd.Flags())
-	for name, values := range map[string][]string{
-		"output": outputFormats, "show": shownKinds, "color": colorChoices, "status": statusChoices,
-		"retry": {retryAuto, retryAlways, retryNever},
-	} {
-		// An error would say that there is no such flag.
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
 	return cmd
 }
 
@@ -80,7 +77,7 @@ func (s *stops) addFlags(fs *pflag.FlagSet) {
 	fs.Uint64VarP(&s.count, "count", "n", 0, "end with 0 once `N` events were printed")
 	fs.StringVar(&s.until, "until", "", "end with 0 after the first event for which the jq condition `EXPR` is true; it is printed, unless it was not chosen")
 	fs.StringVar(&s.untilEvent, "until-event", "", "end with 0 after the first event of this `NAME`; it is printed, unless it was not chosen")
-	fs.DurationVar(&s.after, "for", 0, "end with 0 after the duration `DUR`")
+	fs.DurationVar(&s.after, "for", 0, "end with 0 after the duration `DUR`; what then is not written or done within a moment is given up")
 	fs.DurationVar(&s.timeout, "timeout", 0, "end with 124 if not done after the duration `DUR`")
 	fs.BoolVar(&s.once, "once", false, "make one connection and do not retry")
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,12 +19,14 @@ type follower struct {
 	from   string // the stream's name in the output, if there are several
 	source *sse.EventSource
 
-	last   sse.CloseEvent
-	closes int
-	came   time.Time // when what is being handled was read, if output is held and timed
-	isOpen bool
-	err    error  // what ended the source
-	final  uint64 // 1 if an event did, which the source does not count
+	last    sse.CloseEvent
+	closes  int
+	came    time.Time // when what is being handled was read, if output is held and timed
+	isOpen  bool
+	hinted  []string // what was told between attempts, once each
+	err     error    // what ended the source
+	final   uint64   // 1 if an event did, which the source does not count
+	finalID string   // its id, if it was handled
 
 	waiting atomic.Pointer[attempt] // nil if none is waited for
 }
@@ -50,6 +54,9 @@ func (f *follower) makeSource() {
 	if f.printer.retries {
 		o.OnRetry = func(d time.Duration) { f.fail(f.printer.retry(f.from, time.Now(), d)) }
 	}
+	if f.keeping != nil && o.LastEventID != "" && f.keeping.entry.ID != "" && o.LastEventID != f.keeping.entry.ID {
+		f.note("--last-event-id %s counts, not the id %s of --state", o.LastEventID, f.keeping.entry.ID)
+	}
 	f.hold(&o)
 	if f.verbose {
 		o.Prepare = f.showRequest(o.Prepare)
@@ -70,11 +77,7 @@ func (f *follower) follow() {
 	if f.from == "" || f.ctx.Err() != nil {
 		return
 	}
-	asked := f.asked()
-	if f.over.Load() {
-		asked = ""
-	}
-	if err := f.verdict(asked); err != nil {
+	if err := f.verdict(""); err != nil { // the others may reach what is asked for
 		f.say(err)
 	}
 }
@@ -99,9 +102,13 @@ func (f *follower) received(ev sse.Event) {
 	if f.over.Load() {
 		return
 	}
-	f.fail(f.handle(&ev))
+	err := f.handle(&ev)
+	f.fail(err)
 	if f.over.Load() {
 		f.final++
+		if err == nil {
+			f.finalID = ev.ID
+		}
 	}
 }
 
@@ -114,12 +121,17 @@ func (f *follower) handle(ev *sse.Event) error {
 	} else if err != nil {
 		f.note("event left out: %v", err)
 	}
-	enough := false
+	enough, left := false, false
 	for i := range outputs {
 		if enough {
 			return nil // the rest of this event is for the next run
 		}
-		if err := f.print(&outputs[i]); err != nil {
+		var unprinted templateError
+		if err := f.print(&outputs[i]); errors.As(err, &unprinted) {
+			f.note("event left out: %v", err)
+			left = true
+			continue
+		} else if err != nil {
 			return err
 		}
 		enough = f.seq == f.count // which is 0 for any number
@@ -127,7 +139,7 @@ func (f *follower) handle(ev *sse.Event) error {
 			f.end(nil)
 		}
 	}
-	if f.keeping != nil {
+	if f.keeping != nil && !left {
 		f.keeping.handled(f.source, *ev, f.acts() && len(outputs) > 0)
 	}
 	if !enough && f.isLast(ev) {
@@ -142,17 +154,20 @@ func (f *follower) print(ev *chosen) error {
 	if f.timed && at.IsZero() {
 		at = time.Now()
 	}
+	if err := f.printer.event(f.from, f.seq+1, at, ev); err != nil {
+		return err
+	}
 	f.seq++
 	if f.line.on {
 		f.printed.Store(f.seq)
 	}
-	if err := f.printer.event(f.from, f.seq, at, ev); err != nil || !f.acts() {
-		return err
+	if !f.acts() {
+		return nil
 	}
 	if err := f.printer.flush(); err != nil {
 		return err
 	}
-	err := f.act(f.ctx, f.seq, *ev)
+	err := f.act(f.inTime, f.seq, *ev)
 	var failed commandError
 	if errors.As(err, &failed) && f.keeping == nil {
 		f.note("%v", failed)
@@ -196,13 +211,21 @@ func (f *follower) closed(ev sse.CloseEvent) {
 	if f.verbose && !f.isOpen && ev.Status != 0 {
 		f.showResponse(ev.Status, ev.Header)
 	}
+	if ev.IsLocal && f.isOpen {
+		ev.Events += f.final
+		ev.LastEventID = cmp.Or(f.finalID, ev.LastEventID)
+	}
 	f.isOpen = false
 	f.closes++
 	f.last = ev
 	if ev.Retriable {
+		f.reconnect(&ev)
 		f.waiting.Store(&attempt{ev.Attempt, time.Now().Add(ev.Delay)})
-		ev.Connect()
 		f.note("%s; %s", f.cause(ev), plan(ev))
+		if hint := f.hint(ev); hint != "" && !slices.Contains(f.hinted, hint) {
+			f.hinted = append(f.hinted, hint)
+			f.note("%s", hint)
+		}
 	}
 	f.fail(f.printer.closed(f.from, time.Now(), ev, ev.Retriable))
 }

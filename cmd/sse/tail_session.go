@@ -20,7 +20,11 @@ import (
 type session struct {
 	*tail
 	ctx       context.Context // ends with a signal and --timeout
+	inTime    context.Context // ends with ctx and --for
+	expire    context.CancelCauseFunc
+	stuck     <-chan struct{} // closed when, after inTime, nobody waits for a reader any more
 	line      *liveLine       // standard error, with the live line below it
+	stderr    *output         // to line
 	keeping   *stateFile      // nil without --state
 	recording *recorder       // nil without -w
 	followers []*follower
@@ -59,6 +63,10 @@ func (t *tail) newSession(ctx context.Context, cmd *cobra.Command, urls []string
 	programs, stop := context.WithCancel(ctx)
 	t.chooser.endWith(programs)
 	s.stopPrograms = stop
+	s.inTime, s.expire = context.WithCancelCause(ctx)
+	stuck := make(chan struct{})
+	afterGrace(s.inTime, func() { close(stuck) })
+	s.stuck = stuck
 	for _, stream := range streams {
 		f := &follower{session: s, stream: stream}
 		if len(streams) > 1 {
@@ -74,10 +82,12 @@ func (t *tail) newSession(ctx context.Context, cmd *cobra.Command, urls []string
 	if tty {
 		stdout = s.line.above(stdout)
 	}
-	if err := t.printer.start(watchedWriter{stdout, s.end}, s.line, tty); err != nil {
-		return nil, err
+	s.stderr = newOutput(s.line)
+	if err := t.printer.start(watchedWriter{stdout, s.end}, s.stderr, tty); err != nil {
+		return nil, errors.Join(err, s.stderr.close())
 	}
-	t.printer.bound(ctx)
+	t.printer.bound(s.inTime)
+	s.stderr.bound(s.inTime)
 	s.timed = t.timestamps || !slices.Contains([]string{formatRaw, formatData, formatNone}, t.format)
 	stderr := s.line.above(cmd.ErrOrStderr())
 	if t.format != formatNone {
@@ -108,6 +118,9 @@ func (t *tail) streams(cmd *cobra.Command, urls []string) ([]*stream, error) {
 // openFiles opens the files of --state and -w.
 func (s *session) openFiles() (err error) {
 	state := s.connection.state
+	if s.recordTo == "-" {
+		return usagef("-w: - is not possible, as stdout carries the events; sse record URL -o - writes there")
+	}
 	if n := len(s.followers); n > 1 && (state != "" || s.recordTo != "") {
 		return usagef("--state and -w are for one stream, not for %d", n)
 	}
@@ -129,15 +142,20 @@ func (s *session) discard() {
 		s.keeping.close()
 	}
 	_ = s.printer.close() // nothing was printed
+	_ = s.stderr.close()
 }
 
 // follow runs the session.
 func (s *session) follow() error {
+	defer s.stopPrograms()
 	for _, f := range s.followers {
 		f.makeSource()
 	}
 	if s.after > 0 {
-		defer time.AfterFunc(s.after, func() { s.end(nil) }).Stop()
+		defer time.AfterFunc(s.after, func() {
+			s.end(nil)
+			s.expire(codeError{code: exitDone})
+		}).Stop()
 	}
 	s.line.start()
 	var wg sync.WaitGroup
@@ -150,14 +168,17 @@ func (s *session) follow() error {
 
 // end ends all streams: because the asked-for end is reached, or because of
 // what failed on this side.
+//
+// What was printed by then is written however long its reader takes: -n 1000
+// into a slow one are 1000 events. It is --for that sets an end to that.
 func (s *session) end(err error) {
 	s.endMu.Lock()
-	defer s.endMu.Unlock()
 	if err == nil {
 		s.reached = true
 	} else if s.failure == nil {
 		s.failure = err
 	}
+	s.endMu.Unlock()
 	s.over.Store(true)
 	s.stopPrograms()
 	for _, f := range s.followers {
@@ -177,14 +198,21 @@ func (s *session) finish() error {
 	if s.verbose {
 		s.note("%s", s.total())
 	}
-	s.line.close()
+	s.line.close(s.stuck)
 	s.endMu.Lock()
-	defer s.endMu.Unlock()
-	return s.outcome(cmp.Or(s.failure, failed), context.Cause(s.ctx))
+	reached, failure := s.reached, cmp.Or(s.failure, failed)
+	s.endMu.Unlock()
+	err := s.outcome(reached, failure, context.Cause(s.ctx))
+	var coded codeError
+	if s.inTime.Err() != nil && errors.As(err, &coded) && coded.err != nil {
+		s.say(coded) // who prints it later would wait for a terminal that takes nothing
+		err = codeError{code: coded.code}
+	}
+	return err // stderr stays open for what the command has to add
 }
 
-// outcome returns what counts of all that may have happened. endMu is held.
-func (s *session) outcome(failure, cause error) error {
+// outcome returns what counts of all that may have happened.
+func (s *session) outcome(reached bool, failure, cause error) error {
 	var coded codeError
 	var signal signalError
 	switch {
@@ -196,7 +224,7 @@ func (s *session) outcome(failure, cause error) error {
 		return codeError{exitTimeout, cause}
 	case failure != nil: // after the above, as the reader of a pipe gets the signal too
 		return failure
-	case s.reached:
+	case reached:
 		return s.verdict("")
 	}
 	return s.verdict(s.asked())
@@ -210,11 +238,17 @@ func (s *session) verdict(asked string) error {
 	worst := exitDone
 	for _, f := range s.followers {
 		var coded codeError
-		if errors.As(f.verdict(asked), &coded) && severity(coded.code) > severity(worst) {
+		if !errors.As(f.verdict(asked), &coded) {
+			continue
+		}
+		if coded.code == exitEarly {
+			f.say(coded)
+		}
+		if severity(coded.code) > severity(worst) {
 			worst = coded.code
 		}
 	}
-	return codeError{code: worst} // the text was printed when it happened
+	return codeError{code: worst} // the other texts were printed when it happened
 }
 
 // severity orders the ends of streams: what the server forbids will not mend

@@ -91,10 +91,10 @@ func (s *topStream) closed(ev sse.CloseEvent) {
 	s.last = ev
 	s.last.Retriable = s.mayPass(ev) // false too if no attempt is left or allowed
 	s.mu.Unlock()
-	s.tally.closed(s.index, s.cause(ev), ev.Retriable, time.Now().Add(ev.Delay))
 	if ev.Retriable {
-		ev.Connect()
+		s.connection.reconnect(&ev)
 	}
+	s.tally.closed(s.index, s.cause(ev), ev.Retriable, time.Now().Add(ev.Delay))
 }
 
 // verdict returns what the end of the stream means, if it has ended.

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -138,6 +140,7 @@ func TestTopGivesTheTerminalBack(t *testing.T) {
 		{"interrupt", func(x *terminal) { x.signal(os.Interrupt) }, 130},
 		{"two interrupts", func(x *terminal) { x.signal(os.Interrupt); x.signal(os.Interrupt) }, 130},
 		{"termination", func(x *terminal) { x.signal(syscall.SIGTERM) }, 143},
+		{"hangup", func(x *terminal) { x.signal(syscall.SIGHUP) }, 129},
 		{"q", func(x *terminal) { x.press("q") }, 0},
 		{"q in an event", func(x *terminal) { x.press(keyEnter + "q") }, 0},
 	} {
@@ -154,25 +157,36 @@ func TestTopGivesTheTerminalBack(t *testing.T) {
 }
 
 // TestTwoSignalsEndATopThatIsStuck has a terminal that takes no output, so
-// that nothing hears the first signal. The modes of the terminal come back.
+// that the first signal waits for it. The modes of the terminal come back.
 func TestTwoSignalsEndATopThatIsStuck(t *testing.T) {
-	_, url := serveFeed(t, priceFeed)
-	x := startTerminal(t, 80, 24, []string{"sse", "top", url})
-	x.waitFor("3 events")
-	x.mu.Lock() // which readAll needs
-	defer x.mu.Unlock()
-	x.press(strings.Repeat("\x0c", 500)) // each draws the whole screen
-	ended := false
-	for signals := 0; !ended; signals++ {
-		if signals == 10 {
-			t.Fatal("signals do not end it")
-		}
-		x.signal(syscall.SIGTERM)
-		select {
-		case <-x.ended:
-			ended = true
-		case <-time.After(2 * waitForScreen):
-		}
+	gone := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: 1\n\n")
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		close(gone)
+	}))
+	defer server.Close()
+	x := startTerminal(t, 80, 24, []string{"sse", "top", server.URL})
+	x.waitFor("1 event")
+	x.stall()
+	x.signal(syscall.SIGTERM)
+	select {
+	case <-gone: // it has got the signal
+	case <-time.After(ptyPatience):
+		t.Fatal("the first signal does not end the stream")
+	}
+	select {
+	case <-x.ended:
+		t.Fatal("it is not stuck")
+	case <-time.After(2 * signalsTogether): // the next is another one
+	}
+	x.signal(syscall.SIGTERM)
+	select {
+	case <-x.ended:
+	case <-time.After(ptyPatience):
+		t.Fatal("the second signal does not end it")
 	}
 	if code := x.cmd.ProcessState.ExitCode(); code != 143 {
 		t.Errorf("exit code %d", code)

@@ -14,13 +14,15 @@ func newVersion() *cobra.Command {
 		Use:     "version",
 		Short:   "print the version",
 		Example: "  sse version",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			info, _ := debug.ReadBuildInfo()
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionOf(info))
-			return written(err)
-		},
+		Args:    noArgs,
+		RunE:    printVersion,
 	}
+}
+
+func printVersion(cmd *cobra.Command, _ []string) error {
+	info, _ := debug.ReadBuildInfo()
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), versionOf(info))
+	return written(err)
 }
 
 // versionOf says what was built, from what and by what.
