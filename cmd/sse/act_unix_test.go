@@ -49,7 +49,7 @@ func TestASignalEndsAllThatExecRuns(t *testing.T) {
 			if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 143 {
 				t.Errorf("%v, want exit code 143", err)
 			}
-			if _, err := pipe.ReadByte(); err != io.EOF { //nolint:errorlint // itself
+			if _, err := pipe.ReadByte(); err != io.EOF {
 				t.Errorf("a command is still there: %v", err)
 			}
 		})
