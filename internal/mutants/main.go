@@ -288,6 +288,8 @@ func (c *check) test(ctx context.Context, folder, binary, name string) (result, 
 	cmd := exec.CommandContext(limit, binary, "-test.v", "-test.run=^"+name+"$", "-test.timeout="+c.timeout.String())
 	cmd.Dir = filepath.Join(c.root, folder)
 	cmd.WaitDelay = time.Second
+	inGroup(cmd)
+	defer endGroup(cmd)
 	output, err := cmd.CombinedOutput()
 	if limit.Err() != nil {
 		return "", output, fmt.Errorf("%s did not end: %w", name, limit.Err())
