@@ -79,12 +79,15 @@ func TestFromCurl(t *testing.T) {
 		"curl URL/ -d ''":                        `POST / "" ""`,
 		"curl URL/ --json '{' --json '}'":        `POST / "" "{}"` + json,
 		"curl URL/ -X GET --data-ascii a":        `GET / "" "a"` + form,
+
 		"curl URL/ -H 'content-type: application/json' --data-raw $'{\"a\":\"\\'\\u0021\"}'": `POST / "" "{\"a\":\"'!\"}"` + json,
 		"curl URL/ -H 'A: ${KEY}' -H \"B: ${KEY}\" -H 'A: 2' -H 'C;' -H 'D:'":                `GET / "" "" A=${KEY},2 B=hunter2 C=`,
+
 		"curl URL/ -u joe:" + secret:           `GET / "" "" Authorization=Basic am9lOmh1bnRlcjI=`,
 		"curl URL/ --oauth2-bearer \"$KEY\"":   `GET / "" "" Authorization=Bearer hunter2`,
 		"curl URL/ -b a=b --cookie 'c=d; e=f'": `GET / "" "" Cookie=a=b; c=d; e=f`,
 		"curl URL/ -A me -e http://r":          `GET / "" "" Referer=http://r`,
+
 		"curl URL/ -H 'Accept-Encoding: br' -H 'Content-Length: 7' -H 'last-event-id: 7'": `GET / "7" ""`,
 	} {
 		if got := sent(t, text, "--from-curl", "-"); got != want {

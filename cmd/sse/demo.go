@@ -75,6 +75,7 @@ func (d *demo) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	defer s.stderr.close() //nolint:errcheck // nobody is left to be told
 	s.note("following %s; the same by hand: sse URL --show comment --until-event stop", s.followers[0].stream.shown)
 	err = s.follow()
 	if err == nil {

@@ -97,7 +97,7 @@ func TestOutputWaitsForASlowReader(t *testing.T) {
 	}
 }
 
-// A pacedWriter takes a millisecond for each write.
+// A pacedWriter takes a millisecond of its bubble's time for each write.
 type pacedWriter struct{}
 
 func (pacedWriter) Write(b []byte) (int, error) {

@@ -125,5 +125,6 @@ func (t *tail) run(cmd *cobra.Command, urls []string) error {
 	if err != nil {
 		return err
 	}
+	defer s.stderr.close() //nolint:errcheck // nobody is left to be told
 	return s.follow()
 }

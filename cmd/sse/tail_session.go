@@ -145,7 +145,8 @@ func (s *session) discard() {
 	_ = s.stderr.close()
 }
 
-// follow runs the session.
+// follow runs the session. What made it closes stderr, when it has nothing to
+// add.
 func (s *session) follow() error {
 	defer s.stopPrograms()
 	for _, f := range s.followers {
@@ -208,7 +209,7 @@ func (s *session) finish() error {
 		s.say(coded) // who prints it later would wait for a terminal that takes nothing
 		err = codeError{code: coded.code}
 	}
-	return err // stderr stays open for what the command has to add
+	return err
 }
 
 // outcome returns what counts of all that may have happened.
